@@ -1,0 +1,386 @@
+/* asyncselect.c -- echo server on WSAAsyncSelect(): get mail, then do it
+ *
+ *   peer --bytes--> [socket] --WM_SOCKET--> message queue --> server_run()
+ *                      ^                                           |
+ *                      +-------- recv(), send() <-- window_proc() -+
+ *
+ *   tells us       readiness: "a call on this socket would not block now"
+ *   waits in       GetMessageW(), one thread with a window
+ *   moves bytes    this thread, with non-blocking recv() and send()
+ *   holds at most  4900 clients: a queue takes 10,000 messages, two for each
+ *   stops by       PostMessageW() of a message of our own
+ *   diff with      select.c (before this), eventselect.c (after)
+ */
+#include "common/win.h"
+
+#include <stdlib.h>
+
+#include "asyncselect/window.h"
+#include "common/args.h"
+#include "common/console.h"
+#include "common/err.h"
+#include "common/net.h"
+#include "common/sockmap.h"
+#include "common/stats.h"
+#include "common/stop.h"
+#include "common/trace_winsock.h"
+
+/* ---- 1. types ---------------------------------------------------------- */
+
+/* The messages of our own. WM_SOCKET: wParam is the socket, lParam what
+ * happened to it. */
+#define WM_SOCKET (WM_APP + 1)
+#define WM_STOP   (WM_APP + 2)
+
+enum conn_state {
+    CONN_RECEIVING, /* owes nothing, wants to hear more */
+    CONN_SENDING    /* owes bytes, and reads no more until they are gone */
+};
+
+/* One client. Only the thread in server_run() touches it. */
+struct conn {
+    SOCKET sock;
+    unsigned long id; /* the #17 of the log */
+    size_t slot;      /* its place in srv->conns */
+    enum conn_state state;
+    bool peer_closed; /* FD_CLOSE came: read on until recv() says 0 */
+    int len;          /* bytes in buf */
+    int sent;         /* of these, bytes that are back with the client */
+    unsigned long long echoed;
+    char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
+};
+
+/* The server. Only the thread in server_run() touches it, but for
+ * server_wake(), which uses nothing but `window`. */
+struct server {
+    struct args args;
+    unsigned long threads; /* that serve clients */
+    SOCKET listener;
+    HWND window;         /* where the messages arrive; nobody sees it */
+    struct conn **conns; /* in no order, without holes */
+    size_t count;
+    size_t room;
+    struct sockmap by_sock; /* the way back from a SOCKET to its client */
+    bool paused;            /* out of sockets: leave newcomers in the backlog */
+};
+
+static void on_accept(struct server *srv);
+static void on_readable(struct server *srv, struct conn *c);
+static void on_writable(struct server *srv, struct conn *c);
+static void conn_close(struct server *srv, struct conn *c, int err);
+
+/* ---- 2. the loop ------------------------------------------------------- */
+
+static void server_run(struct server *srv)
+{
+    (void)srv; /* window_proc() finds it: messages arrive there */
+    for (;;) {
+        MSG message;
+        BOOL got = GetMessageW(&message, NULL, 0, 0);
+        if (got == -1) /* a BOOL with three values */
+            die_call("GetMessageW", GetLastError());
+        if (got == 0)
+            return; /* WM_QUIT */
+        DispatchMessageW(&message);
+    }
+}
+
+/* A message is a hint and no more: it was true when it was posted, and may
+ * have waited behind thousands of others. Its socket may be closed by now, and
+ * even the value may belong to a newer client. So nothing here believes the
+ * message, its error code included; recv() and send() tell how things are. */
+static void on_message(struct server *srv, SOCKET sock, int event)
+{
+    if (sock == srv->listener) {
+        on_accept(srv);
+        return;
+    }
+    struct conn *c = sockmap_get(&srv->by_sock, sock);
+    if (c == NULL)
+        return; /* closed while the message waited */
+
+    /* Windows posts FD_CLOSE once, and does so while bytes of the client may
+     * still wait to be read. Closing now would lose them. */
+    if (event == FD_CLOSE)
+        c->peer_closed = true;
+
+    if (c->state == CONN_SENDING)
+        on_writable(srv, c);
+    else if (event != FD_WRITE)
+        on_readable(srv, c);
+}
+
+static LRESULT CALLBACK window_proc(HWND window, UINT message, WPARAM wparam,
+                                    LPARAM lparam)
+{
+    struct server *srv = (void *)GetWindowLongPtrW(window, GWLP_USERDATA);
+    switch (message) {
+    case WM_SOCKET:
+        on_message(srv, (SOCKET)wparam, WSAGETSELECTEVENT(lparam));
+        return 0;
+    case WM_STOP:
+        PostQuitMessage(0); /* only the thread that shall quit can ask this */
+        return 0;
+    default:
+        return DefWindowProcW(window, message, wparam, lparam);
+    }
+}
+
+/* ---- 3. accept --------------------------------------------------------- */
+
+static bool server_add(struct server *srv, struct conn *c)
+{
+    if (srv->count == srv->room) {
+        size_t room = srv->room == 0 ? 64 : srv->room * 2;
+        struct conn **conns = realloc(srv->conns, room * sizeof *conns);
+        if (conns == NULL)
+            return false;
+        srv->conns = conns;
+        srv->room = room;
+    }
+    if (!sockmap_put(&srv->by_sock, c->sock, c))
+        return false;
+    c->slot = srv->count;
+    srv->conns[srv->count++] = c;
+    return true;
+}
+
+static void conn_open(struct server *srv, SOCKET sock,
+                      const struct sockaddr_storage *peer)
+{
+    struct conn *c = malloc(sizeof *c + srv->args.buffer);
+    if (c == NULL) {
+        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        closesocket(sock);
+        return;
+    }
+    *c = (struct conn){.sock = sock, .state = CONN_RECEIVING};
+
+    /* The socket comes with the registration of the listener: give it one of
+     * its own. This also makes it non-blocking, and what arrived before is
+     * not lost: conditions that are true already are posted at once. */
+    if (WSAAsyncSelect(sock, srv->window, WM_SOCKET, FD_READ | FD_CLOSE) ==
+        SOCKET_ERROR) {
+        stats_refused_error("WSAAsyncSelect", (unsigned long)WSAGetLastError());
+        closesocket(sock);
+        free(c);
+        return;
+    }
+    if (!server_add(srv, c)) {
+        stats_refused_error("realloc", WSA_NOT_ENOUGH_MEMORY);
+        closesocket(sock);
+        free(c);
+        return;
+    }
+    c->id = stats_opened(peer);
+    window_add_client(c->id, peer);
+}
+
+/* One newcomer a message. accept() lets Windows post the next FD_ACCEPT, and
+ * the clients that are here already get their turn in between. */
+static void on_accept(struct server *srv)
+{
+    struct sockaddr_storage peer;
+    int len = sizeof peer;
+    SOCKET sock = accept(srv->listener, (struct sockaddr *)&peer, &len);
+    if (sock == INVALID_SOCKET) {
+        int err = WSAGetLastError();
+        if (err == WSAEWOULDBLOCK || err == WSAECONNRESET)
+            return; /* it left before we came */
+        if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->count == 0)
+            die_call("accept", err);
+        warn_call("accept", err);
+        srv->paused = true; /* until one of ours leaves */
+        if (WSAAsyncSelect(srv->listener, srv->window, 0, 0) == SOCKET_ERROR)
+            die_call("WSAAsyncSelect", WSAGetLastError());
+        return;
+    }
+    net_keep_private(sock);
+    if (srv->count >= srv->args.max_clients) {
+        closesocket(sock);
+        stats_refused(srv->args.max_clients);
+        return;
+    }
+    conn_open(srv, sock, &peer);
+}
+
+static void listener_watch(struct server *srv)
+{
+    if (WSAAsyncSelect(srv->listener, srv->window, WM_SOCKET, FD_ACCEPT) ==
+        SOCKET_ERROR)
+        die_call("WSAAsyncSelect", WSAGetLastError());
+    srv->paused = false;
+}
+
+/* ---- 4. echo ----------------------------------------------------------- */
+
+/* What the client waits for decides of what we are told. Registering again
+ * replaces the old interest, and posts what is true of the new one already. */
+static void conn_watch(struct server *srv, struct conn *c,
+                       enum conn_state state)
+{
+    if (c->state != state) {
+        long events = state == CONN_SENDING ? FD_WRITE : FD_READ;
+        if (WSAAsyncSelect(c->sock, srv->window, WM_SOCKET,
+                           events | FD_CLOSE) == SOCKET_ERROR) {
+            conn_close(srv, c, WSAGetLastError());
+            return;
+        }
+        c->state = state;
+    }
+
+    /* After FD_CLOSE nothing more is posted for this socket, neither for the
+     * bytes that are left nor for the end behind them: remind ourselves. */
+    if (state == CONN_RECEIVING && c->peer_closed &&
+        !PostMessageW(srv->window, WM_SOCKET, (WPARAM)c->sock,
+                      WSAMAKESELECTREPLY(FD_READ, 0)))
+        conn_close(srv, c, (int)GetLastError());
+}
+
+/* Read once a message, however much there is: recv() lets Windows post the
+ * next FD_READ for the rest, and no flood keeps the others waiting. */
+static void on_readable(struct server *srv, struct conn *c)
+{
+    int len = recv(c->sock, c->buf, (int)srv->args.buffer, 0);
+    if (len == SOCKET_ERROR) {
+        int err = WSAGetLastError();
+        if (err == WSAEWOULDBLOCK)
+            c->peer_closed = false; /* an FD_CLOSE that was not for this one */
+        else
+            conn_close(srv, c, err);
+        return;
+    }
+    if (len == 0) {
+        /* The client will say no more, and all that it said is back with it:
+         * nothing is received while bytes are owed. */
+        conn_close(srv, c, 0);
+        return;
+    }
+    stats_received(c->id, (size_t)len);
+    c->len = len;
+    c->sent = 0;
+    on_writable(srv, c);
+}
+
+/* Send what is owed, all of it or until the socket takes no more: only after
+ * WSAEWOULDBLOCK does an FD_WRITE come. Windows usually takes everything or
+ * nothing, but promises less: count. */
+static void on_writable(struct server *srv, struct conn *c)
+{
+    while (c->sent < c->len) {
+        int len = send(c->sock, c->buf + c->sent, c->len - c->sent, 0);
+        if (len == SOCKET_ERROR) {
+            int err = WSAGetLastError();
+            if (err == WSAEWOULDBLOCK)
+                conn_watch(srv, c, CONN_SENDING);
+            else
+                conn_close(srv, c, err);
+            return;
+        }
+        c->sent += len;
+        c->echoed += (unsigned long long)len;
+        stats_sent(c->id, (size_t)len, (size_t)(c->len - c->sent));
+    }
+    conn_watch(srv, c, CONN_RECEIVING);
+}
+
+/* ---- 5. close ---------------------------------------------------------- */
+
+/* err 0: the client has its whole echo; tell it that no more will come.
+ * Anything else is the trouble of this one client, and only its own. */
+static void conn_close(struct server *srv, struct conn *c, int err)
+{
+    sockmap_remove(&srv->by_sock, c->sock);
+    struct conn *last = srv->conns[--srv->count];
+    srv->conns[c->slot] = last;
+    last->slot = c->slot;
+
+    if (err == 0)
+        shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
+    if (closesocket(c->sock) == SOCKET_ERROR)
+        warn_call("closesocket", WSAGetLastError());
+    stats_closed(c->id, c->echoed, (unsigned long)err);
+    window_remove_client(c->id);
+    free(c);
+    if (srv->paused)
+        listener_watch(srv);
+}
+
+/* ---- 6. start and stop ------------------------------------------------- */
+
+static const struct model model = {
+    .name = "asyncselect",
+    .idea = "readiness, told by window messages (WSAAsyncSelect)",
+    .most_clients = 4900,
+    .why_limit = "a message queue holds 10,000, two for each client",
+    .no_threads = "messages arrive on the one thread that owns the window",
+    .has_window = true,
+};
+
+/* A message-only window: no place on any screen, so it works in a service and
+ * on a machine without a desktop. */
+static void open_message_window(struct server *srv)
+{
+    WNDCLASSW kind = {.lpfnWndProc = window_proc,
+                      .hInstance = GetModuleHandleW(NULL),
+                      .lpszClassName = L"asyncselect"};
+    if (RegisterClassW(&kind) == 0)
+        die_call("RegisterClassW", GetLastError());
+    srv->window = CreateWindowW(kind.lpszClassName, L"", 0, 0, 0, 0, 0,
+                                HWND_MESSAGE, NULL, kind.hInstance, NULL);
+    if (srv->window == NULL)
+        die_call("CreateWindowW", GetLastError());
+    SetWindowLongPtrW(srv->window, GWLP_USERDATA, (LONG_PTR)srv);
+}
+
+static void server_start(struct server *srv)
+{
+    open_message_window(srv);
+    srv->listener = net_listen(&srv->args);
+    if (srv->args.window)
+        window_open(model.name, srv->listener);
+    listener_watch(srv);
+    srv->threads = 1;
+}
+
+/* Runs on another thread, while this one waits in GetMessageW(). */
+static void server_wake(void *arg)
+{
+    struct server *srv = arg;
+    if (!PostMessageW(srv->window, WM_STOP, 0, 0))
+        die_call("PostMessageW", GetLastError());
+}
+
+static void server_stop(struct server *srv)
+{
+    closesocket(srv->listener);
+    srv->paused = false;
+    while (srv->count > 0)
+        conn_close(srv, srv->conns[srv->count - 1], 0);
+    window_close();
+    DestroyWindow(srv->window);
+    sockmap_free(&srv->by_sock);
+    free(srv->conns);
+}
+
+/* ---- 7. main (same in all six) ----------------------------------------- */
+
+int main(int argc, char **argv)
+{
+    static struct server srv;
+    srv.args = args_parse(&model, argc, argv);
+    console_begin();
+    net_start();
+    stats_begin(&model, &srv.args);
+
+    server_start(&srv);
+    stop_begin(server_wake, &srv, srv.args.stop_on_eof);
+    stats_ready(srv.listener, srv.threads);
+    server_run(&srv);
+    stop_end();
+    server_stop(&srv);
+
+    net_stop();
+    stats_summary();
+    return EXIT_STOPPED;
+}

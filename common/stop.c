@@ -1,0 +1,95 @@
+/* stop.c -- see stop.h */
+#include "common/win.h"
+
+#include <process.h>
+
+#include "common/console.h"
+#include "common/err.h"
+#include "common/stop.h"
+
+/* Windows ends a process whose console was closed about five seconds after
+ * telling it so, and at once when the handler returns. */
+enum { CLOSE_PATIENCE_MS = 4500 };
+
+static SRWLOCK lock = SRWLOCK_INIT; /* guards the next three */
+static void (*wake)(void *arg);
+static void *wake_arg;
+static bool asked;
+
+static HANDLE main_thread;
+
+/* True: this was the first time. */
+static bool stop_ask(void)
+{
+    AcquireSRWLockExclusive(&lock);
+    bool first = !asked;
+    asked = true;
+    if (first && wake != NULL)
+        wake(wake_arg);
+    ReleaseSRWLockExclusive(&lock);
+    return first;
+}
+
+static BOOL WINAPI on_console_event(DWORD event)
+{
+    bool first = stop_ask();
+    if (event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT) {
+        if (!first) {
+            /* Not exit(): it would run on this thread and take locks that
+             * the thread which hangs may hold. */
+            console_restore();
+            TerminateProcess(GetCurrentProcess(), EXIT_FAILED);
+        }
+    } else {
+        /* The console is closing, or the user logs off: returning would end
+         * the process in the middle of its clean-up. */
+        WaitForSingleObject(main_thread, CLOSE_PATIENCE_MS);
+    }
+    return TRUE;
+}
+
+/* Waits for the end of standard input. Never joined: when something else stops
+ * the server it still sits in ReadFile(), which ends with the process. */
+static unsigned __stdcall watch_stdin(void *arg)
+{
+    (void)arg;
+    char ignored[256];
+    DWORD len = 0;
+    HANDLE in = GetStdHandle(STD_INPUT_HANDLE);
+    while (ReadFile(in, ignored, sizeof ignored, &len, NULL) && len > 0)
+        continue;
+    (void)stop_ask();
+    return 0;
+}
+
+void stop_begin(void (*model_wake)(void *arg), void *arg, bool on_eof)
+{
+    /* The main thread's own handle is a pseudo handle, which means something
+     * else on every thread: make a real one for the handler to wait for. */
+    if (!DuplicateHandle(GetCurrentProcess(), GetCurrentThread(),
+                         GetCurrentProcess(), &main_thread, SYNCHRONIZE, FALSE,
+                         0))
+        die_call("DuplicateHandle", GetLastError());
+
+    AcquireSRWLockExclusive(&lock);
+    wake = model_wake;
+    wake_arg = arg;
+    ReleaseSRWLockExclusive(&lock);
+
+    if (!SetConsoleCtrlHandler(on_console_event, TRUE))
+        die_call("SetConsoleCtrlHandler", GetLastError());
+    if (on_eof) {
+        uintptr_t thread = _beginthreadex(NULL, 0, watch_stdin, NULL, 0, NULL);
+        if (thread == 0)
+            die_call("_beginthreadex", GetLastError());
+        CloseHandle((HANDLE)thread);
+    }
+}
+
+void stop_end(void)
+{
+    AcquireSRWLockExclusive(&lock);
+    wake = NULL;
+    asked = true;
+    ReleaseSRWLockExclusive(&lock);
+}

@@ -1,0 +1,29 @@
+/* win.h -- the Windows headers, in the one order that works
+ *
+ * winsock2.h has to come before windows.h, which otherwise brings in the
+ * Winsock of 1993 and the two collide. Every file includes this one first.
+ */
+#ifndef COMMON_WIN_H
+#define COMMON_WIN_H
+
+/* MinGW only: a printf() that knows C99's %zu and %llu. */
+#ifndef __USE_MINGW_ANSI_STDIO
+#define __USE_MINGW_ANSI_STDIO 1
+#endif
+
+#ifndef _WIN32_WINNT
+#define _WIN32_WINNT 0x0A00 /* Windows 10 */
+#endif
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+
+#include <winsock2.h>
+
+#include <ws2tcpip.h>
+
+#include <mswsock.h>
+
+#include <windows.h>
+
+#endif

@@ -1,0 +1,385 @@
+/* select.c -- echo server on select(): ask who is ready, then do it
+ *
+ *   peer --bytes--> [socket] --in the read set--> select() --> server_run()
+ *                      ^                                            |
+ *                      +-------------- recv(), send() --------------+
+ *
+ *   tells us       readiness: "a call on this socket would not block now"
+ *   waits in       select(), one thread
+ *   moves bytes    this thread, with non-blocking recv() and send()
+ *   holds at most  8190 clients: FD_SETSIZE, less listener and wake socket
+ *   stops by       a datagram to a socket in the read set
+ *   diff with      asyncselect.c (after this)
+ */
+
+/* The number of sockets that one set can hold. It is the size of an array
+ * inside fd_set, so it must stand before winsock2.h and be the same in every
+ * file that has an fd_set: here, only this one. Without it the limit is 64,
+ * and the 65th socket is left out in silence. */
+#define FD_SETSIZE 8192
+#include "common/win.h"
+
+#include <stdlib.h>
+
+#include "common/args.h"
+#include "common/console.h"
+#include "common/err.h"
+#include "common/net.h"
+#include "common/sockmap.h"
+#include "common/stats.h"
+#include "common/stop.h"
+#include "common/trace_winsock.h"
+
+/* ---- 1. types ---------------------------------------------------------- */
+
+enum conn_state {
+    CONN_RECEIVING, /* owes nothing, wants to hear more */
+    CONN_SENDING    /* owes bytes, and reads no more until they are gone */
+};
+
+/* One client. Only the thread in server_run() touches it. */
+struct conn {
+    SOCKET sock;
+    unsigned long id; /* the #17 of the log */
+    size_t slot;      /* its place in srv->conns */
+    enum conn_state state;
+    int len;  /* bytes in buf */
+    int sent; /* of these, bytes that are back with the client */
+    unsigned long long echoed;
+    char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
+};
+
+/* The server. Only the thread in server_run() touches it, but for
+ * server_wake(), which uses nothing but `wake`. */
+struct server {
+    struct args args;
+    unsigned long threads; /* that serve clients */
+    SOCKET listener;
+    SOCKET wake;         /* a datagram to itself ends the wait */
+    struct conn **conns; /* in no order, without holes */
+    size_t count;
+    size_t room;
+    struct sockmap by_sock; /* the way back from a SOCKET to its client */
+    bool paused;            /* out of sockets: leave newcomers in the backlog */
+    fd_set readable;        /* in: who wants to know; out: who is ready */
+    fd_set writable;
+};
+
+static void on_accept(struct server *srv);
+static void on_readable(struct server *srv, struct conn *c);
+static void on_writable(struct server *srv, struct conn *c);
+static void conn_close(struct server *srv, struct conn *c, int err);
+
+/* ---- 2. the loop ------------------------------------------------------- */
+
+/* Not FD_SET(), which walks the whole set to find duplicates: with thousands
+ * of clients that walk, once per client, would be most of the server's work.
+ * The two fields are documented; the caller stays below FD_SETSIZE. */
+static void set_add(fd_set *set, SOCKET sock)
+{
+    set->fd_array[set->fd_count++] = sock;
+}
+
+/* select() overwrites the sets with its answer: build them anew every time. */
+static void build_sets(struct server *srv)
+{
+    FD_ZERO(&srv->readable);
+    FD_ZERO(&srv->writable);
+
+    /* The wake socket is always there, so the sets are never all empty:
+     * that would make select() fail at once instead of waiting. */
+    set_add(&srv->readable, srv->wake);
+    if (!srv->paused)
+        set_add(&srv->readable, srv->listener);
+
+    /* A client that owes nothing is always writable. Asking for that would
+     * turn the wait into a busy loop, so each is in one set, never in both. */
+    for (size_t i = 0; i < srv->count; i++) {
+        struct conn *c = srv->conns[i];
+        if (c->state == CONN_RECEIVING)
+            set_add(&srv->readable, c->sock);
+        else
+            set_add(&srv->writable, c->sock);
+    }
+}
+
+/* One dead socket makes the whole call fail, for everybody. Ours are closed in
+ * one place and taken out of the sets first, so this is a bug's last line of
+ * defence: find it and drop it, or the server would serve nobody any more. */
+static void drop_dead_sockets(struct server *srv)
+{
+    size_t before = srv->count;
+    for (size_t i = srv->count; i-- > 0;) {
+        int type = 0;
+        int len = sizeof type;
+        if (getsockopt(srv->conns[i]->sock, SOL_SOCKET, SO_TYPE, (char *)&type,
+                       &len) == SOCKET_ERROR)
+            conn_close(srv, srv->conns[i], WSAGetLastError());
+    }
+    if (srv->count == before)
+        die_call("select", WSAENOTSOCK);
+}
+
+static void server_run(struct server *srv)
+{
+    for (;;) {
+        build_sets(srv);
+        if (select(0, &srv->readable, &srv->writable, NULL, NULL) ==
+            SOCKET_ERROR) {
+            int err = WSAGetLastError(); /* the sets are as we built them */
+            if (err != WSAENOTSOCK)
+                die_call("select", err);
+            drop_dead_sockets(srv);
+            continue;
+        }
+
+        /* The sets hold only who is ready now. Walking them costs what there
+         * is to do; FD_ISSET() for every client would search the set again
+         * and again. Newcomers come last: a connection accepted earlier could
+         * have the very SOCKET value of one just closed, and be taken for it. */
+        bool newcomer = false;
+        for (u_int i = 0; i < srv->writable.fd_count; i++)
+            on_writable(srv, sockmap_get(&srv->by_sock,
+                                         srv->writable.fd_array[i]));
+        for (u_int i = 0; i < srv->readable.fd_count; i++) {
+            SOCKET sock = srv->readable.fd_array[i];
+            if (sock == srv->wake)
+                return;
+            if (sock == srv->listener)
+                newcomer = true;
+            else
+                on_readable(srv, sockmap_get(&srv->by_sock, sock));
+        }
+        if (newcomer)
+            on_accept(srv);
+    }
+}
+
+/* ---- 3. accept --------------------------------------------------------- */
+
+static bool server_add(struct server *srv, struct conn *c)
+{
+    if (srv->count == srv->room) {
+        size_t room = srv->room == 0 ? 64 : srv->room * 2;
+        struct conn **conns = realloc(srv->conns, room * sizeof *conns);
+        if (conns == NULL)
+            return false;
+        srv->conns = conns;
+        srv->room = room;
+    }
+    if (!sockmap_put(&srv->by_sock, c->sock, c))
+        return false;
+    c->slot = srv->count;
+    srv->conns[srv->count++] = c;
+    return true;
+}
+
+static void conn_open(struct server *srv, SOCKET sock,
+                      const struct sockaddr_storage *peer)
+{
+    u_long on = 1;
+    struct conn *c = malloc(sizeof *c + srv->args.buffer);
+    if (c == NULL) {
+        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        closesocket(sock);
+        return;
+    }
+    *c = (struct conn){.sock = sock, .state = CONN_RECEIVING};
+
+    /* Ready once is not ready for ever: another thread or a dropped segment
+     * can take it away before recv() comes. Only a non-blocking socket cannot
+     * then hold up everybody else. */
+    if (ioctlsocket(sock, (long)FIONBIO, &on) == SOCKET_ERROR) {
+        stats_refused_error("ioctlsocket", (unsigned long)WSAGetLastError());
+        closesocket(sock);
+        free(c);
+        return;
+    }
+    if (!server_add(srv, c)) {
+        stats_refused_error("realloc", WSA_NOT_ENOUGH_MEMORY);
+        closesocket(sock);
+        free(c);
+        return;
+    }
+    c->id = stats_opened(peer);
+}
+
+/* One newcomer a round. The listener stays readable while others wait, and
+ * the clients that are here already get their turn in between. */
+static void on_accept(struct server *srv)
+{
+    struct sockaddr_storage peer;
+    int len = sizeof peer;
+    SOCKET sock = accept(srv->listener, (struct sockaddr *)&peer, &len);
+    if (sock == INVALID_SOCKET) {
+        int err = WSAGetLastError();
+        if (err == WSAEWOULDBLOCK || err == WSAECONNRESET)
+            return; /* it left before we came */
+        if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->count == 0)
+            die_call("accept", err);
+        warn_call("accept", err);
+        srv->paused = true; /* until one of ours leaves */
+        return;
+    }
+    net_keep_private(sock);
+    if (srv->count >= srv->args.max_clients) {
+        closesocket(sock);
+        stats_refused(srv->args.max_clients);
+        return;
+    }
+    conn_open(srv, sock, &peer);
+}
+
+/* ---- 4. echo ----------------------------------------------------------- */
+
+/* What the client waits for decides in which set it goes next time. */
+static void conn_watch(struct conn *c, enum conn_state state)
+{
+    c->state = state;
+}
+
+/* Read once, however much there is: the next round brings the rest, and no
+ * flood keeps the others waiting. */
+static void on_readable(struct server *srv, struct conn *c)
+{
+    int len = recv(c->sock, c->buf, (int)srv->args.buffer, 0);
+    if (len == SOCKET_ERROR) {
+        int err = WSAGetLastError();
+        if (err != WSAEWOULDBLOCK)
+            conn_close(srv, c, err);
+        return;
+    }
+    if (len == 0) {
+        /* The client will say no more, and all that it said is back with it:
+         * nothing is received while bytes are owed. */
+        conn_close(srv, c, 0);
+        return;
+    }
+    stats_received(c->id, (size_t)len);
+    c->len = len;
+    c->sent = 0;
+    on_writable(srv, c);
+}
+
+/* Send what is owed, all of it or until the socket takes no more. Windows
+ * usually takes everything or nothing, but promises less: count. */
+static void on_writable(struct server *srv, struct conn *c)
+{
+    while (c->sent < c->len) {
+        int len = send(c->sock, c->buf + c->sent, c->len - c->sent, 0);
+        if (len == SOCKET_ERROR) {
+            int err = WSAGetLastError();
+            if (err == WSAEWOULDBLOCK)
+                conn_watch(c, CONN_SENDING);
+            else
+                conn_close(srv, c, err);
+            return;
+        }
+        c->sent += len;
+        c->echoed += (unsigned long long)len;
+        stats_sent(c->id, (size_t)len, (size_t)(c->len - c->sent));
+    }
+    conn_watch(c, CONN_RECEIVING);
+}
+
+/* ---- 5. close ---------------------------------------------------------- */
+
+/* err 0: the client has its whole echo; tell it that no more will come.
+ * Anything else is the trouble of this one client, and only its own. */
+static void conn_close(struct server *srv, struct conn *c, int err)
+{
+    sockmap_remove(&srv->by_sock, c->sock);
+    struct conn *last = srv->conns[--srv->count];
+    srv->conns[c->slot] = last;
+    last->slot = c->slot;
+    srv->paused = false;
+
+    if (err == 0)
+        shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
+    if (closesocket(c->sock) == SOCKET_ERROR)
+        warn_call("closesocket", WSAGetLastError());
+    stats_closed(c->id, c->echoed, (unsigned long)err);
+    free(c);
+}
+
+/* ---- 6. start and stop ------------------------------------------------- */
+
+static const struct model model = {
+    .name = "select",
+    .idea = "readiness, asked for with select()",
+    .most_clients = FD_SETSIZE - 2,
+    .why_limit = "FD_SETSIZE, less the listener and the wake socket",
+    .no_threads = "select() serves every client on one thread",
+};
+
+/* select() can wait for sockets and for nothing else, so what wakes it has to
+ * be one: a datagram socket, connected to itself. */
+static SOCKET open_wake_socket(void)
+{
+    struct sockaddr_in self = {.sin_family = AF_INET};
+    self.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int len = sizeof self;
+    SOCKET sock = WSASocketW(AF_INET, SOCK_DGRAM, IPPROTO_UDP, NULL, 0,
+                             WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    if (sock == INVALID_SOCKET)
+        die_call("WSASocketW", WSAGetLastError());
+    if (bind(sock, (struct sockaddr *)&self, len) == SOCKET_ERROR ||
+        getsockname(sock, (struct sockaddr *)&self, &len) == SOCKET_ERROR ||
+        connect(sock, (struct sockaddr *)&self, len) == SOCKET_ERROR)
+        die_call("bind, getsockname or connect of the wake socket",
+                 WSAGetLastError());
+    return sock;
+}
+
+static void server_start(struct server *srv)
+{
+    u_long on = 1;
+    srv->wake = open_wake_socket();
+    srv->listener = net_listen(&srv->args);
+
+    /* A client may leave between select() and accept(): a blocking accept()
+     * would then wait for the next one, and everybody with it. */
+    if (ioctlsocket(srv->listener, (long)FIONBIO, &on) == SOCKET_ERROR)
+        die_call("ioctlsocket", WSAGetLastError());
+    srv->threads = 1;
+}
+
+/* Runs on another thread, while this one waits in select(). */
+static void server_wake(void *arg)
+{
+    struct server *srv = arg;
+    if (send(srv->wake, "", 1, 0) == SOCKET_ERROR)
+        die_call("send to the wake socket", WSAGetLastError());
+}
+
+static void server_stop(struct server *srv)
+{
+    closesocket(srv->listener);
+    while (srv->count > 0)
+        conn_close(srv, srv->conns[srv->count - 1], 0);
+    closesocket(srv->wake);
+    sockmap_free(&srv->by_sock);
+    free(srv->conns);
+}
+
+/* ---- 7. main (same in all six) ----------------------------------------- */
+
+int main(int argc, char **argv)
+{
+    static struct server srv;
+    srv.args = args_parse(&model, argc, argv);
+    console_begin();
+    net_start();
+    stats_begin(&model, &srv.args);
+
+    server_start(&srv);
+    stop_begin(server_wake, &srv, srv.args.stop_on_eof);
+    stats_ready(srv.listener, srv.threads);
+    server_run(&srv);
+    stop_end();
+    server_stop(&srv);
+
+    net_stop();
+    stats_summary();
+    return EXIT_STOPPED;
+}
