@@ -1,0 +1,574 @@
+/* iocp.c -- echo server on an I/O completion port: ask, take what is done
+ *
+ *   peer --bytes--> [socket] --> [buffer]   done by the system, meanwhile
+ *                      ^            |       the threads do something else
+ *                      +------------+
+ *      [port: a queue of packets] --> whichever worker is free: worker_run()
+ *
+ *   tells us       completion: "what you asked for is done"
+ *   waits in       GetQueuedCompletionStatus(), in each of --threads workers
+ *   moves bytes    the system, between WSARecv() or WSASend() and the packet
+ *   holds at most  65535 clients: nothing in the model limits them
+ *   stops by       PostQueuedCompletionStatus(): one packet for each worker
+ *   diff with      overlapped_routine.c (before this)
+ */
+#include "common/win.h"
+
+#include <process.h>
+#include <stdlib.h>
+
+#include "common/args.h"
+#include "common/console.h"
+#include "common/err.h"
+#include "common/net.h"
+#include "common/stats.h"
+#include "common/stop.h"
+#include "common/trace_winsock.h"
+
+/* ---- 1. types ---------------------------------------------------------- */
+
+/* A port hands out, with every packet, the key of the handle it is about. We
+ * use it to say what kind of handle that is, and so what the OVERLAPPED is part
+ * of; the last two come from ourselves and have no OVERLAPPED. */
+enum key {
+    KEY_LISTENER, /* an AcceptEx() is done: struct accept_op */
+    KEY_CONN,     /* a WSARecv() or WSASend() is done: struct conn */
+    KEY_STOP,     /* cancel everything and begin nothing new */
+    KEY_QUIT      /* nothing is in flight any more: this worker may leave */
+};
+
+enum conn_state {
+    CONN_RECEIVING, /* the operation in flight is a WSARecv() */
+    CONN_SENDING    /* ... a WSASend(): nothing is received while bytes are owed */
+};
+
+/* One client, with its one operation. While that is in flight, ov and buf
+ * belong to the system; when it is done, all belongs to the one worker that
+ * took its packet. So no client needs a lock or a count of references. */
+struct conn {
+    OVERLAPPED ov;
+    SOCKET sock;
+    unsigned long id; /* the #17 of the log */
+    enum conn_state state;
+    DWORD len;  /* bytes in buf */
+    DWORD sent; /* of these, bytes that are back with the client */
+    unsigned long long echoed;
+    struct conn *next; /* in srv->conns, under srv->lock */
+    struct conn *prev;
+    char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
+};
+
+/* What AcceptEx() writes: two addresses, each with 16 bytes that it wants for
+ * itself. Source: AcceptEx function. */
+enum { ADDRESS_SIZE = sizeof(struct sockaddr_storage) + 16 };
+
+/* So many AcceptEx() are in flight, for as many clients in the same instant;
+ * the others wait in the backlog of the listener. */
+enum { ACCEPTS = 32 };
+
+/* One AcceptEx(). It belongs to the system or to one worker, like conn. */
+struct accept_op {
+    OVERLAPPED ov;
+    SOCKET sock; /* made beforehand; INVALID_SOCKET: not in flight */
+    struct accept_op *next; /* in srv->idle, under srv->lock */
+    char addresses[2 * ADDRESS_SIZE];
+};
+
+/* The server. Workers read what server_start() set, and share the rest. */
+struct server {
+    struct args args;
+    unsigned long threads; /* that serve clients */
+    HANDLE port;
+    SOCKET listener;
+    LPFN_ACCEPTEX accept_ex;
+    struct accept_op *accepts; /* ACCEPTS of them */
+    HANDLE *workers;
+
+    /* Posting takes the lock shared, stopping takes it alone: so each operation
+     * is either in flight before everything is cancelled, or never begun. */
+    SRWLOCK lock;
+    bool stopping;          /* under lock */
+    struct conn *conns;     /* under lock */
+    struct accept_op *idle; /* under lock: could not be posted, try again */
+
+    volatile LONG clients; /* interlocked */
+
+    /* Interlocked: clients, AcceptEx() in flight, and one until the server is
+     * told to stop. At 0 nothing is in flight and the workers may leave. */
+    volatile LONG live;
+};
+
+static void accept_post(struct server *srv, struct accept_op *a);
+static void on_accept(struct server *srv, struct accept_op *a, DWORD err);
+static void conn_post_recv(struct server *srv, struct conn *c);
+static void conn_post_send(struct server *srv, struct conn *c);
+static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err);
+static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err);
+static void conn_close(struct server *srv, struct conn *c, DWORD err);
+static void server_cancel(struct server *srv);
+
+/* ---- 2. the loop ------------------------------------------------------- */
+
+/* How did a failed operation end? The port itself answers with a Win32 code
+ * (ERROR_NETNAME_DELETED), this with the one that Winsock programmers know
+ * (WSAECONNRESET). */
+static DWORD why_failed(SOCKET sock, OVERLAPPED *ov)
+{
+    DWORD len = 0;
+    DWORD flags = 0;
+    if (WSAGetOverlappedResult(sock, ov, &len, FALSE, &flags))
+        return 0;
+    return (DWORD)WSAGetLastError();
+}
+
+static void on_packet(struct server *srv, ULONG_PTR key, OVERLAPPED *ov,
+                      DWORD len, bool ok)
+{
+    if (key == KEY_LISTENER) {
+        struct accept_op *a = CONTAINING_RECORD(ov, struct accept_op, ov);
+        on_accept(srv, a, ok ? 0 : why_failed(srv->listener, ov));
+        return;
+    }
+    struct conn *c = CONTAINING_RECORD(ov, struct conn, ov);
+    DWORD err = ok ? 0 : why_failed(c->sock, ov);
+    if (c->state == CONN_RECEIVING)
+        on_recv(srv, c, len, err);
+    else
+        on_sent(srv, c, len, err);
+}
+
+/* One copy of this runs in each worker. The call has four outcomes:
+ *
+ *   TRUE,  an OVERLAPPED   an operation succeeded
+ *   FALSE, an OVERLAPPED   an operation failed: one peer's trouble, and its
+ *                          packet is taken and has to be handled all the same
+ *   TRUE,  none            a packet that we posted ourselves
+ *   FALSE, none            there is no packet: the port itself is broken
+ */
+static void worker_run(struct server *srv)
+{
+    for (;;) {
+        DWORD len = 0;
+        ULONG_PTR key = 0; /* as wide as a pointer */
+        OVERLAPPED *ov = NULL;
+        BOOL ok =
+            GetQueuedCompletionStatus(srv->port, &len, &key, &ov, INFINITE);
+        if (ov != NULL)
+            on_packet(srv, key, ov, len, ok);
+        else if (!ok)
+            die_call("GetQueuedCompletionStatus", GetLastError());
+        else if (key == KEY_STOP)
+            server_cancel(srv);
+        else
+            return; /* KEY_QUIT */
+    }
+}
+
+static void post_key(struct server *srv, enum key key)
+{
+    if (!PostQueuedCompletionStatus(srv->port, 0, key, NULL))
+        die_call("PostQueuedCompletionStatus", GetLastError());
+}
+
+/* The same with --batch: up to N packets a call. TRUE says only that there are
+ * packets; how each operation ended is in its own OVERLAPPED. */
+static void worker_run_batch(struct server *srv, OVERLAPPED_ENTRY *entries)
+{
+    ULONG quits = 0;
+    while (quits == 0) {
+        ULONG taken = 0;
+        if (!GetQueuedCompletionStatusEx(srv->port, entries, srv->args.batch,
+                                         &taken, INFINITE, FALSE))
+            die_call("GetQueuedCompletionStatusEx", GetLastError());
+        for (ULONG i = 0; i < taken; i++) {
+            OVERLAPPED_ENTRY *e = &entries[i];
+            if (e->lpOverlapped != NULL)
+                on_packet(srv, e->lpCompletionKey, e->lpOverlapped,
+                          e->dwNumberOfBytesTransferred,
+                          e->lpOverlapped->Internal == 0);
+            else if (e->lpCompletionKey == KEY_STOP)
+                server_cancel(srv);
+            else
+                quits++;
+        }
+    }
+    while (--quits > 0)
+        post_key(srv, KEY_QUIT); /* a batch takes other workers' packets too */
+}
+
+/* The main thread has nothing to do but to outlive the workers. */
+static void server_run(struct server *srv)
+{
+    for (unsigned long i = 0; i < srv->threads; i++)
+        WaitForSingleObject(srv->workers[i], INFINITE);
+}
+
+/* ---- 3. accept --------------------------------------------------------- */
+
+/* One thing less is in flight. After the last one, one packet for each worker
+ * lets it leave: no packet can follow that would need it. */
+static void server_release(struct server *srv)
+{
+    if (InterlockedDecrement(&srv->live) > 0)
+        return;
+    for (unsigned long i = 0; i < srv->threads; i++)
+        post_key(srv, KEY_QUIT);
+}
+
+static void conn_open(struct server *srv, SOCKET sock,
+                      const struct sockaddr_storage *peer)
+{
+    struct conn *c = malloc(sizeof *c + srv->args.buffer);
+    if (c == NULL) {
+        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        InterlockedDecrement(&srv->clients);
+        closesocket(sock);
+        return;
+    }
+    *c = (struct conn){.sock = sock};
+
+    /* The other half of CreateIoCompletionPort(): from now on what this socket
+     * completes goes to the port, with our key. */
+    if (CreateIoCompletionPort((HANDLE)sock, srv->port, KEY_CONN, 0) == NULL) {
+        stats_refused_error("CreateIoCompletionPort", GetLastError());
+        InterlockedDecrement(&srv->clients);
+        closesocket(sock);
+        free(c);
+        return;
+    }
+    c->id = stats_opened(peer);
+    InterlockedIncrement(&srv->live);
+    AcquireSRWLockExclusive(&srv->lock);
+    c->next = srv->conns;
+    if (c->next != NULL)
+        c->next->prev = c;
+    srv->conns = c;
+    ReleaseSRWLockExclusive(&srv->lock);
+    conn_post_recv(srv, c);
+}
+
+static void accept_failed(struct server *srv, struct accept_op *a,
+                          const char *call, int err)
+{
+    if (a->sock != INVALID_SOCKET)
+        closesocket(a->sock);
+    AcquireSRWLockExclusive(&srv->lock);
+    bool stopping = srv->stopping;
+    a->next = srv->idle; /* until one of ours leaves */
+    srv->idle = a;
+    ReleaseSRWLockExclusive(&srv->lock);
+    if (!stopping) {
+        if (srv->live == 2) /* this one, and the server: nobody else is left */
+            die_call(call, err);
+        warn_call(call, err);
+    }
+    server_release(srv);
+}
+
+/* Ask for a connection. Its socket is made first; AcceptEx() connects it.
+ * Nothing is received along with it: that would let clients which connect and
+ * say nothing use up every AcceptEx(). */
+static void accept_post(struct server *srv, struct accept_op *a)
+{
+    InterlockedIncrement(&srv->live);
+    a->ov = (OVERLAPPED){0};
+    a->sock = WSASocketW(srv->args.address.ss_family, SOCK_STREAM, IPPROTO_TCP,
+                         NULL, 0,
+                         WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    if (a->sock == INVALID_SOCKET) {
+        accept_failed(srv, a, "WSASocketW", WSAGetLastError());
+        return;
+    }
+    DWORD len = 0;
+    int err = WSA_OPERATION_ABORTED;
+    AcquireSRWLockShared(&srv->lock);
+    if (!srv->stopping) {
+        trace_call(AcceptEx);
+        err = srv->accept_ex(srv->listener, a->sock, a->addresses, 0,
+                             ADDRESS_SIZE, ADDRESS_SIZE, &len, &a->ov)
+                  ? 0
+                  : WSAGetLastError();
+    }
+    ReleaseSRWLockShared(&srv->lock);
+    if (err != 0 && err != WSA_IO_PENDING)
+        accept_failed(srv, a, "AcceptEx", err);
+}
+
+/* Somebody has connected, or was about to and left: in either case there has
+ * to be another AcceptEx(), or the server would run out of them. */
+static void on_accept(struct server *srv, struct accept_op *a, DWORD err)
+{
+    SOCKET sock = a->sock;
+    struct sockaddr_storage peer;
+    int peer_len = sizeof peer;
+
+    /* Until this call the socket is only half connected on Windows: shutdown()
+     * and getpeername() fail, and no option of the listener is inherited. Wine
+     * does not need it. Source: AcceptEx function, SO_UPDATE_ACCEPT_CONTEXT. */
+    if (err != 0 ||
+        setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
+                   (const char *)&srv->listener,
+                   sizeof srv->listener) == SOCKET_ERROR ||
+        getpeername(sock, (struct sockaddr *)&peer, &peer_len) ==
+            SOCKET_ERROR) {
+        closesocket(sock);
+    } else if ((unsigned long)InterlockedIncrement(&srv->clients) >
+               srv->args.max_clients) {
+        InterlockedDecrement(&srv->clients);
+        closesocket(sock);
+        stats_refused(srv->args.max_clients);
+    } else {
+        conn_open(srv, sock, &peer);
+    }
+    accept_post(srv, a);
+    server_release(srv); /* the one that has just ended */
+}
+
+/* ---- 4. echo ----------------------------------------------------------- */
+
+/* Ask for bytes. 0 and WSA_IO_PENDING both mean that a packet will come, and
+ * then c is no longer ours: another worker may take that packet, and even free
+ * c, before WSARecv() has returned here. Any other error means that nothing
+ * was begun and nothing will come. */
+static void conn_post_recv(struct server *srv, struct conn *c)
+{
+    WSABUF room = {.buf = c->buf, .len = srv->args.buffer};
+    DWORD flags = 0; /* read and written by the call: fresh every time */
+    int err = WSA_OPERATION_ABORTED;
+    c->ov = (OVERLAPPED){0};
+    c->state = CONN_RECEIVING;
+    AcquireSRWLockShared(&srv->lock);
+    if (!srv->stopping)
+        err = WSARecv(c->sock, &room, 1, NULL, &flags, &c->ov, NULL) == 0
+                  ? 0
+                  : WSAGetLastError();
+    ReleaseSRWLockShared(&srv->lock);
+    if (err != 0 && err != WSA_IO_PENDING)
+        conn_close(srv, c, (DWORD)err);
+}
+
+/* Ask to send what is owed. Even when the send is done at once its packet
+ * comes, and it is there that the next step is taken: never in two places. */
+static void conn_post_send(struct server *srv, struct conn *c)
+{
+    WSABUF owed = {.buf = c->buf + c->sent, .len = c->len - c->sent};
+    int err = WSA_OPERATION_ABORTED;
+    c->ov = (OVERLAPPED){0};
+    c->state = CONN_SENDING;
+    AcquireSRWLockShared(&srv->lock);
+    if (!srv->stopping)
+        err = WSASend(c->sock, &owed, 1, NULL, 0, &c->ov, NULL) == 0
+                  ? 0
+                  : WSAGetLastError();
+    ReleaseSRWLockShared(&srv->lock);
+    if (err != 0 && err != WSA_IO_PENDING)
+        conn_close(srv, c, (DWORD)err);
+}
+
+static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
+{
+    if (err != 0 || len == 0) {
+        /* On 0 bytes the client will say no more, and all that it said is back
+         * with it: nothing is received while bytes are owed. */
+        conn_close(srv, c, err);
+        return;
+    }
+    stats_received(c->id, len);
+    c->len = len;
+    c->sent = 0;
+    conn_post_send(srv, c);
+}
+
+/* A send is done when the system has taken all of it. Nothing promises that in
+ * so many words: count, and ask again for what is left. */
+static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err)
+{
+    if (err != 0) {
+        conn_close(srv, c, err);
+        return;
+    }
+    c->sent += len;
+    c->echoed += len;
+    stats_sent(c->id, len, c->len - c->sent);
+    if (c->sent < c->len)
+        conn_post_send(srv, c);
+    else
+        conn_post_recv(srv, c);
+}
+
+/* ---- 5. close ---------------------------------------------------------- */
+
+/* Only with nothing in flight: then buffer and OVERLAPPED are ours to free,
+ * and the close is an orderly one. With a WSARecv() still pending, Windows
+ * would send a reset, and the client could lose the end of its echo.
+ *
+ * err 0: the client has its whole echo; tell it that no more will come.
+ * Anything else is the trouble of this one client, and only its own. */
+static void conn_close(struct server *srv, struct conn *c, DWORD err)
+{
+    AcquireSRWLockExclusive(&srv->lock);
+    if (err == WSA_OPERATION_ABORTED && srv->stopping)
+        err = 0; /* it was us */
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        srv->conns = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    struct accept_op *idle = srv->idle;
+    if (idle != NULL)
+        srv->idle = idle->next;
+    ReleaseSRWLockExclusive(&srv->lock);
+
+    if (err == 0)
+        shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
+    if (closesocket(c->sock) == SOCKET_ERROR)
+        warn_call("closesocket", WSAGetLastError());
+    stats_closed(c->id, c->echoed, err);
+    free(c);
+    InterlockedDecrement(&srv->clients);
+    if (idle != NULL)
+        accept_post(srv, idle); /* there may be sockets again */
+    server_release(srv);
+}
+
+/* ---- 6. start and stop ------------------------------------------------- */
+
+static const struct model model = {
+    .name = "iocp",
+    .idea = "completion, told by a completion port (overlapped I/O)",
+    .most_clients = NO_LIMIT_CLIENTS,
+    .why_limit = "nothing in the model limits them",
+    .has_batch = true,
+};
+
+/* AcceptEx() belongs to the provider of the socket: ask it for the address. */
+static LPFN_ACCEPTEX find_accept_ex(SOCKET sock)
+{
+    GUID id = WSAID_ACCEPTEX;
+    LPFN_ACCEPTEX accept_ex = NULL;
+    DWORD len = 0;
+    if (WSAIoctl(sock, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
+                 &accept_ex, sizeof accept_ex, &len, NULL,
+                 NULL) == SOCKET_ERROR)
+        die_call("WSAIoctl(AcceptEx)", WSAGetLastError());
+    return accept_ex;
+}
+
+static unsigned __stdcall worker_main(void *arg)
+{
+    struct server *srv = arg;
+    if (srv->args.batch == 1) {
+        worker_run(srv);
+        return 0;
+    }
+    OVERLAPPED_ENTRY *entries = calloc(srv->args.batch, sizeof *entries);
+    if (entries == NULL)
+        die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
+    worker_run_batch(srv, entries);
+    free(entries);
+    return 0;
+}
+
+static void start_workers(struct server *srv)
+{
+    SYSTEM_INFO system;
+    GetSystemInfo(&system);
+
+    /* How many threads there are, and how many of them the port lets run at
+     * once, are two things: the 0 below asks for as many running as there are
+     * processors. The others stand by for those that block. */
+    srv->threads = srv->args.threads;
+    if (srv->threads == 0)
+        srv->threads = 2 * system.dwNumberOfProcessors;
+    srv->workers = calloc(srv->threads, sizeof *srv->workers);
+    if (srv->workers == NULL)
+        die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
+    for (unsigned long i = 0; i < srv->threads; i++) {
+        srv->workers[i] =
+            (HANDLE)_beginthreadex(NULL, 0, worker_main, srv, 0, NULL);
+        if (srv->workers[i] == NULL)
+            die_call("_beginthreadex", GetLastError());
+    }
+}
+
+static void server_start(struct server *srv)
+{
+    InitializeSRWLock(&srv->lock);
+    srv->live = 1; /* the server itself, until it is told to stop */
+    srv->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
+    if (srv->port == NULL) /* not INVALID_HANDLE_VALUE */
+        die_call("CreateIoCompletionPort", GetLastError());
+    srv->listener = net_listen(&srv->args);
+    srv->accept_ex = find_accept_ex(srv->listener);
+    if (CreateIoCompletionPort((HANDLE)srv->listener, srv->port, KEY_LISTENER,
+                               0) == NULL)
+        die_call("CreateIoCompletionPort", GetLastError());
+    /* From the process heap: Wine, built with the sanitizers, refuses to let
+     * AcceptEx() write anywhere else. */
+    srv->accepts = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY,
+                             ACCEPTS * sizeof *srv->accepts);
+    if (srv->accepts == NULL)
+        die_call("HeapAlloc", WSA_NOT_ENOUGH_MEMORY);
+    start_workers(srv);
+    for (int i = 0; i < ACCEPTS; i++)
+        accept_post(srv, &srv->accepts[i]);
+}
+
+/* Runs on another thread, while the main thread waits for the workers. */
+static void server_wake(void *arg)
+{
+    post_key(arg, KEY_STOP);
+}
+
+/* Cancel, reap, and only then free: CancelIoEx() is no more than a request.
+ * Every operation still sends its packet, and the worker that takes it closes
+ * the client; until then the system may write to its memory. */
+static void server_cancel(struct server *srv)
+{
+    AcquireSRWLockExclusive(&srv->lock);
+    srv->stopping = true;
+    if (!CancelIoEx((HANDLE)srv->listener, NULL) &&
+        GetLastError() != ERROR_NOT_FOUND)
+        warn_call("CancelIoEx", GetLastError());
+    for (struct conn *c = srv->conns; c != NULL; c = c->next) {
+        if (!CancelIoEx((HANDLE)c->sock, &c->ov) &&
+            GetLastError() != ERROR_NOT_FOUND)
+            warn_call("CancelIoEx", GetLastError());
+    }
+    ReleaseSRWLockExclusive(&srv->lock);
+    server_release(srv);
+}
+
+/* The port last: closing it is no way to end a wait on it. */
+static void server_stop(struct server *srv)
+{
+    for (unsigned long i = 0; i < srv->threads; i++)
+        CloseHandle(srv->workers[i]);
+    closesocket(srv->listener);
+    CloseHandle(srv->port);
+    HeapFree(GetProcessHeap(), 0, srv->accepts);
+    free(srv->workers);
+}
+
+/* ---- 7. main (same in all six) ----------------------------------------- */
+
+int main(int argc, char **argv)
+{
+    static struct server srv;
+    srv.args = args_parse(&model, argc, argv);
+    console_begin();
+    net_start();
+    stats_begin(&model, &srv.args);
+
+    server_start(&srv);
+    stop_begin(server_wake, &srv, srv.args.stop_on_eof);
+    stats_ready(srv.listener, srv.threads);
+    server_run(&srv);
+    stop_end();
+    server_stop(&srv);
+
+    net_stop();
+    stats_summary();
+    return EXIT_STOPPED;
+}
