@@ -121,8 +121,7 @@ static LRESULT CALLBACK window_proc(HWND window, UINT message, WPARAM wparam,
     case WM_STOP:
         PostQuitMessage(0); /* only the thread that shall quit can ask this */
         return 0;
-    default:
-        return DefWindowProcW(window, message, wparam, lparam);
+    default: return DefWindowProcW(window, message, wparam, lparam);
     }
 }
 

@@ -60,17 +60,16 @@ static LRESULT CALLBACK view_proc(HWND self, UINT message, WPARAM wparam,
         window = NULL;
         PostQuitMessage(0);
         return 0;
-    default:
-        return DefWindowProcW(self, message, wparam, lparam);
+    default: return DefWindowProcW(self, message, wparam, lparam);
     }
 }
 
 static HWND add_control(const wchar_t *kind, const char *text, DWORD style,
                         int id)
 {
-    HWND control = CreateWindowW(kind, L"", WS_CHILD | WS_VISIBLE | style, 0, 0,
-                                 0, 0, window, (HMENU)(INT_PTR)id,
-                                 GetModuleHandleW(NULL), NULL);
+    HWND control =
+        CreateWindowW(kind, L"", WS_CHILD | WS_VISIBLE | style, 0, 0, 0, 0,
+                      window, (HMENU)(INT_PTR)id, GetModuleHandleW(NULL), NULL);
     if (control == NULL)
         die_call("CreateWindowW", GetLastError());
     SetWindowTextA(control, text);
@@ -97,8 +96,9 @@ void window_open(const char *model_name, SOCKET listener)
         die_call("CreateWindowW (--window needs a desktop)", GetLastError());
     button = add_control(L"BUTTON", "Stall the thread for 5 seconds",
                          BS_PUSHBUTTON | WS_TABSTOP, STALL_BUTTON);
-    list = add_control(L"LISTBOX", "", WS_BORDER | WS_VSCROLL | LBS_NOINTEGRALHEIGHT,
-                       CLIENT_LIST);
+    list =
+        add_control(L"LISTBOX", "",
+                    WS_BORDER | WS_VSCROLL | LBS_NOINTEGRALHEIGHT, CLIENT_LIST);
     show_count();
     ShowWindow(window, SW_SHOW);
     UpdateWindow(window);

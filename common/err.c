@@ -16,7 +16,10 @@ void err_program(const char *name)
     program = name;
 }
 
-#define NAMED(code) {code, #code}
+#define NAMED(code)                                                            \
+    {                                                                          \
+        code, #code                                                            \
+    }
 
 /* A student searches for the name, never for the number. Where Winsock and
  * Win32 share a number, the name that Winsock programmers know stands here. */

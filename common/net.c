@@ -35,8 +35,7 @@ static const char *listen_hint(int err)
         return "this machine has no such address; see `ipconfig`";
     case WSAEAFNOSUPPORT:
         return "this machine does not speak that kind of address";
-    default:
-        return "the server cannot start";
+    default: return "the server cannot start";
     }
 }
 
@@ -47,8 +46,8 @@ static _Noreturn void listen_failed(const char *call, int err,
     char text[256];
     net_name(&args->address, name, sizeof name);
     err_text((unsigned long)err, text, sizeof text);
-    err_print("%s %s: %s (%d) %s; %s", call, name,
-              err_name((unsigned long)err), err, text, listen_hint(err));
+    err_print("%s %s: %s (%d) %s; %s", call, name, err_name((unsigned long)err),
+              err, text, listen_hint(err));
     err_exit(EXIT_LISTEN);
 }
 

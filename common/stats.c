@@ -127,8 +127,8 @@ void stats_summary(void)
     LARGE_INTEGER per_second;
     QueryPerformanceCounter(&now);
     QueryPerformanceFrequency(&per_second);
-    double seconds = (double)(now.QuadPart - started.QuadPart) /
-                     (double)per_second.QuadPart;
+    double seconds =
+        (double)(now.QuadPart - started.QuadPart) / (double)per_second.QuadPart;
 
     printf("%s: stopped after %.1f s: %ld clients, %ld refused, %ld reset, "
            "%ld at once, %lld echoes, %lld bytes\n",

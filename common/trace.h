@@ -5,7 +5,7 @@
 
 #ifndef TRACE /* built with PLAIN=1: Winsock bare, nothing counted */
 
-#define trace_call(name)    ((void)0)
+#define trace_call(name)      ((void)0)
 #define trace_summary(echoes) ((void)(echoes))
 
 #else

@@ -282,8 +282,7 @@ static void conn_open(struct server *srv, SOCKET sock,
                             WSA_NOT_ENOUGH_MEMORY);
         goto refuse;
     }
-    *c = (struct conn){
-        .sock = sock, .state = CONN_RECEIVING, .event = event};
+    *c = (struct conn){.sock = sock, .state = CONN_RECEIVING, .event = event};
 
     /* The socket comes with the registration of the listener: give it one of
      * its own. This also makes it non-blocking, and what arrived before is
@@ -345,8 +344,8 @@ static void on_accept(struct server *srv)
  * comes for the bytes that are left, we remind ourselves. */
 static void conn_watch(struct waiter *w, struct conn *c, enum conn_state state)
 {
-    bool remind = state == CONN_RECEIVING &&
-                  (c->state == CONN_SENDING || c->peer_closed);
+    bool remind =
+        state == CONN_RECEIVING && (c->state == CONN_SENDING || c->peer_closed);
     c->state = state;
     if (!remind)
         return;
@@ -431,7 +430,8 @@ static const struct model model = {
     .name = "eventselect",
     .idea = "readiness, told by event objects (WSAEventSelect)",
     .most_clients = NO_LIMIT_CLIENTS,
-    .why_limit = "64 events a wait, less its wake event; a thread for each wait",
+    .why_limit =
+        "64 events a wait, less its wake event; a thread for each wait",
     .no_threads = "a thread opens for each 63 clients, as they come",
 };
 

@@ -39,7 +39,7 @@ enum key {
 
 enum conn_state {
     CONN_RECEIVING, /* the operation in flight is a WSARecv() */
-    CONN_SENDING    /* ... a WSASend(): nothing is received while bytes are owed */
+    CONN_SENDING /* ... a WSASend(): nothing is received while bytes are owed */
 };
 
 /* One client, with its one operation. While that is in flight, ov and buf
@@ -69,7 +69,7 @@ enum { ACCEPTS = 32 };
 /* One AcceptEx(). It belongs to the system or to one worker, like conn. */
 struct accept_op {
     OVERLAPPED ov;
-    SOCKET sock; /* made beforehand; INVALID_SOCKET: not in flight */
+    SOCKET sock;            /* made beforehand; INVALID_SOCKET: not in flight */
     struct accept_op *next; /* in srv->idle, under srv->lock */
     char addresses[2 * ADDRESS_SIZE];
 };
@@ -272,9 +272,9 @@ static void accept_post(struct server *srv, struct accept_op *a)
 {
     InterlockedIncrement(&srv->live);
     a->ov = (OVERLAPPED){0};
-    a->sock = WSASocketW(srv->args.address.ss_family, SOCK_STREAM, IPPROTO_TCP,
-                         NULL, 0,
-                         WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    a->sock =
+        WSASocketW(srv->args.address.ss_family, SOCK_STREAM, IPPROTO_TCP, NULL,
+                   0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     if (a->sock == INVALID_SOCKET) {
         accept_failed(srv, a, "WSASocketW", WSAGetLastError());
         return;

@@ -29,7 +29,7 @@
 
 enum conn_state {
     CONN_RECEIVING, /* the operation in flight is a WSARecv() */
-    CONN_SENDING    /* ... a WSASend(): nothing is received while bytes are owed */
+    CONN_SENDING /* ... a WSASend(): nothing is received while bytes are owed */
 };
 
 /* One client, with its one operation. Only the thread that waits for its event
@@ -311,9 +311,9 @@ static void conn_open(struct server *srv, SOCKET sock,
 static void accept_post(struct server *srv)
 {
     struct accept_op *a = srv->accepting;
-    a->sock = WSASocketW(srv->args.address.ss_family, SOCK_STREAM, IPPROTO_TCP,
-                         NULL, 0,
-                         WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    a->sock =
+        WSASocketW(srv->args.address.ss_family, SOCK_STREAM, IPPROTO_TCP, NULL,
+                   0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     if (a->sock == INVALID_SOCKET) {
         int err = WSAGetLastError();
         if (srv->clients == 0)
@@ -341,18 +341,18 @@ static void on_accept(struct server *srv)
     DWORD flags = 0;
     struct sockaddr_storage peer;
     int peer_len = sizeof peer;
-    bool connected = WSAGetOverlappedResult(srv->listener, &a->ov, &len, FALSE,
-                                            &flags);
+    bool connected =
+        WSAGetOverlappedResult(srv->listener, &a->ov, &len, FALSE, &flags);
 
     /* Until this call the socket is only half connected on Windows: shutdown()
      * and getpeername() fail, and no option of the listener is inherited. Wine
      * does not need it. Source: AcceptEx function, SO_UPDATE_ACCEPT_CONTEXT. */
-    connected = connected &&
-                setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
-                           (const char *)&srv->listener,
-                           sizeof srv->listener) != SOCKET_ERROR &&
-                getpeername(sock, (struct sockaddr *)&peer, &peer_len) !=
-                    SOCKET_ERROR;
+    connected =
+        connected &&
+        setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
+                   (const char *)&srv->listener,
+                   sizeof srv->listener) != SOCKET_ERROR &&
+        getpeername(sock, (struct sockaddr *)&peer, &peer_len) != SOCKET_ERROR;
     if (!connected) {
         closesocket(sock); /* it left before we came */
     } else if ((unsigned long)srv->clients >= srv->args.max_clients) {
@@ -460,7 +460,8 @@ static const struct model model = {
     .name = "overlapped_event",
     .idea = "completion, told by event objects (overlapped I/O)",
     .most_clients = NO_LIMIT_CLIENTS,
-    .why_limit = "64 events a wait, less its wake event; a thread for each wait",
+    .why_limit =
+        "64 events a wait, less its wake event; a thread for each wait",
     .no_threads = "a thread opens for each 63 clients, as they come",
 };
 
@@ -482,8 +483,8 @@ static void server_start(struct server *srv)
     struct waiter *first = server_grow(srv) ? waiter_new(srv) : NULL;
     /* From the process heap: Wine, built with the sanitizers, refuses to let
      * AcceptEx() write anywhere else. */
-    srv->accepting = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY,
-                               sizeof *srv->accepting);
+    srv->accepting =
+        HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *srv->accepting);
     WSAEVENT event = WSACreateEvent();
     if (first == NULL || srv->accepting == NULL || event == WSA_INVALID_EVENT)
         die_call("malloc or WSACreateEvent", WSA_NOT_ENOUGH_MEMORY);

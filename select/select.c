@@ -65,6 +65,8 @@ struct server {
     fd_set writable;
 };
 
+enum { ACCEPTS_A_ROUND = 64 };
+
 static void on_accept(struct server *srv);
 static void on_readable(struct server *srv, struct conn *c);
 static void on_writable(struct server *srv, struct conn *c);
@@ -139,8 +141,8 @@ static void server_run(struct server *srv)
          * have the very SOCKET value of one just closed, and be taken for it. */
         bool newcomer = false;
         for (u_int i = 0; i < srv->writable.fd_count; i++)
-            on_writable(srv, sockmap_get(&srv->by_sock,
-                                         srv->writable.fd_array[i]));
+            on_writable(srv,
+                        sockmap_get(&srv->by_sock, srv->writable.fd_array[i]));
         for (u_int i = 0; i < srv->readable.fd_count; i++) {
             SOCKET sock = srv->readable.fd_array[i];
             if (sock == srv->wake)
@@ -204,30 +206,40 @@ static void conn_open(struct server *srv, SOCKET sock,
     c->id = stats_opened(peer);
 }
 
-/* One newcomer a round. The listener stays readable while others wait, and
- * the clients that are here already get their turn in between. */
-static void on_accept(struct server *srv)
+/* False: there is nobody to accept, or nobody can be accepted now. */
+static bool accept_one(struct server *srv)
 {
     struct sockaddr_storage peer;
     int len = sizeof peer;
     SOCKET sock = accept(srv->listener, (struct sockaddr *)&peer, &len);
     if (sock == INVALID_SOCKET) {
         int err = WSAGetLastError();
-        if (err == WSAEWOULDBLOCK || err == WSAECONNRESET)
-            return; /* it left before we came */
+        if (err == WSAEWOULDBLOCK)
+            return false;
+        if (err == WSAECONNRESET)
+            return true; /* it left before we came; the next may be there */
         if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->count == 0)
             die_call("accept", err);
         warn_call("accept", err);
         srv->paused = true; /* until one of ours leaves */
-        return;
+        return false;
     }
     net_keep_private(sock);
     if (srv->count >= srv->args.max_clients) {
         closesocket(sock);
         stats_refused(srv->args.max_clients);
-        return;
+    } else {
+        conn_open(srv, sock, &peer);
     }
-    conn_open(srv, sock, &peer);
+    return true;
+}
+
+/* A round costs as much as there are clients, so it takes in more than one
+ * newcomer, but not all that come: those who are here want their turn too. */
+static void on_accept(struct server *srv)
+{
+    for (int i = 0; i < ACCEPTS_A_ROUND && accept_one(srv); i++)
+        continue;
 }
 
 /* ---- 4. echo ----------------------------------------------------------- */

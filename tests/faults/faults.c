@@ -1,0 +1,44 @@
+/* faults.c -- see faults.h */
+#include "common/win.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/faults/faults.h"
+
+static volatile LONG serving;
+static volatile LONG calls;
+
+void fault_serving(void)
+{
+    InterlockedExchange(&calls, 0);
+    InterlockedExchange(&serving, TRUE);
+}
+
+static long setting(const char *name)
+{
+    char text[32];
+    DWORD len = GetEnvironmentVariableA(name, text, sizeof text);
+    return len > 0 && len < sizeof text ? strtol(text, NULL, 10) : 0;
+}
+
+bool fault_hit(const char *call, int code)
+{
+    DWORD before = GetLastError();
+    char wanted[64];
+    DWORD len = GetEnvironmentVariableA("FAULT_CALL", wanted, sizeof wanted);
+    long every = setting("FAULT_EVERY");
+    long at = setting("FAULT_AT");
+    SetLastError(before);
+    if (len == 0 || len >= sizeof wanted || strcmp(call, wanted) != 0)
+        return false;
+
+    LONG number = InterlockedIncrement(&calls);
+    bool hit = serving ? every > 0 && number % every == 0 : number == at;
+    if (!hit)
+        return false;
+    fprintf(stderr, "fault: %s\n", call);
+    fflush(stderr);
+    SetLastError((DWORD)code);
+    return true;
+}
