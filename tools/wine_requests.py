@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""How many requests to the wineserver one echo costs in each model.
+
+usage: tools/wine_requests.py [MODEL ...]
+
+Under Wine most system calls are a message to one server process, and these
+messages, not the machine, set the pace. Their number is exact: a client sends
+64 bytes and waits for them, 1000 and then 3000 times, and the writes of the
+server's process (syscw in /proc/PID/io) are compared. A loop of nothing but
+blocking recv() and send() costs 6. iocp has one worker here, because Wine
+wakes several in turn.
+"""
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WINE = os.environ.get("WINE", str(ROOT / "tools" / "wine.sh")).split()
+MODELS = {"select": [], "asyncselect": [], "eventselect": [],
+          "overlapped_event": [], "overlapped_routine": [],
+          "iocp": ["--threads", "1"]}
+FEW, MANY, MESSAGE = 1000, 3000, 64
+
+
+def writes_of(pid):
+    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("syscw:"):
+            return int(line.split()[1])
+    raise SystemExit("this kernel does not count writes in /proc/PID/io")
+
+
+def echo(sock, times):
+    for number in range(times):
+        message = (b"%d " % number).ljust(MESSAGE, b".")
+        sock.sendall(message)
+        got = b""
+        while len(got) < MESSAGE:
+            more = sock.recv(MESSAGE - len(got))
+            if not more:
+                raise SystemExit("the server closed the connection")
+            got += more
+        if got != message:
+            raise SystemExit("a wrong echo")
+
+
+def requests_per_echo(model):
+    exe = ROOT / "build" / "bin" / (model + ".exe")
+    with subprocess.Popen(
+            [*WINE, str(exe), "--port", "0", "--quiet", "--stop-on-eof",
+             *MODELS[model]],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        ready = server.stdout.readline().decode()
+        port = int(ready.split(",")[0].rsplit(":", 1)[1])
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            echo(sock, 10)
+            start = writes_of(server.pid)
+            echo(sock, FEW)
+            few = writes_of(server.pid)
+            echo(sock, MANY)
+            many = writes_of(server.pid)
+        server.stdin.close()
+    return ((many - few) - (few - start)) / (MANY - FEW)
+
+
+def main():
+    print("| model              | requests/echo |")
+    print("| ------------------ | ------------: |")
+    for model in sys.argv[1:] or MODELS:
+        print(f"| {model:18} | {requests_per_echo(model):13.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
