@@ -67,6 +67,17 @@ void fault_serving(void);
     FAULTY(WSARecv, WSAENOBUFS, SOCKET_ERROR, WSARecv(__VA_ARGS__))
 #define WSASend(...)                                                           \
     FAULTY(WSASend, WSAENOBUFS, SOCKET_ERROR, WSASend(__VA_ARGS__))
+/* FAULT_CALL=FD_CLOSE: what Windows does and Wine does not. The news that the
+ * client has closed come along with the first bytes, while more may wait to be
+ * read, and they do not come a second time when all has been read. */
+int fault_event(int event);
+int fault_events(int result, WSANETWORKEVENTS *seen);
+
+#undef WSAGETSELECTEVENT
+#define WSAGETSELECTEVENT(lparam) fault_event(LOWORD(lparam))
+#define WSAEnumNetworkEvents(sock, event, seen)                                \
+    fault_events(WSAEnumNetworkEvents(sock, event, seen), (seen))
+
 #define stats_ready(...) (fault_serving(), stats_ready(__VA_ARGS__))
 
 #endif

@@ -7,7 +7,8 @@ While a server starts, each call that can fail is made to fail once: it must
 end with exit code 1 or 3 and a line that names the call, and never be ready.
 While it serves, every second or third call fails: the clients that were there
 before are still served, newcomers are served or turned away, nobody hangs, and
-the server stops as asked.
+the server stops as asked. And two servers hear of a client's close at the
+moment when Windows would tell them, which Wine does not.
 """
 import os
 import socket
@@ -77,6 +78,7 @@ class Server:
             self.process.kill()
             self.process.wait()
             code = "none: it hangs"
+        self.summary = self.process.stdout.readline().decode()
         self.process.stdout.close()
         self.errors.seek(0)
         return code, self.errors.read().decode(errors="replace")
@@ -177,6 +179,33 @@ def start_case(folder, model, call):
     raise Failure("started a hundred times and still found the call")
 
 
+def early_close_case(folder, model):
+    """A client says all it has to say, then the end, and only then reads."""
+    server = Server(folder, model, FAULT_CALL="FD_CLOSE")
+    if server.port is None:
+        raise Failure("did not start: " + server.stop()[1])
+    answer = b""
+    data = os.urandom(1 << 18)
+    with connect(server.port) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        try:
+            while more := sock.recv(65536):
+                answer += more
+        except socket.timeout:
+            server.stop()
+            raise Failure("the end never came, after %d of %d bytes"
+                          % (len(answer), len(data)))
+    code, errors = server.stop()
+    require(answer == data, "%d of %d bytes came back"
+            % (len(answer), len(data)))
+    require("0 reset" in server.summary, "not closed in order: "
+            + server.summary)
+    require(code == 0, "exit code %s: %s" % (code, errors[-400:]))
+    return "%d bytes" % len(answer)
+
+
 def run(title, case, *args):
     began = time.time()
     try:
@@ -203,6 +232,10 @@ def main():
             results.append(run("%s serves, %s fails" % (model, call),
                                serve_case, folder, model, call,
                                150 if rare else 18, 2 if rare else 3))
+    for model in ("asyncselect", "eventselect"):
+        if model in models:
+            results.append(run(model + " hears of the close early",
+                               early_close_case, folder, model))
     print("%d passed, %d failed" % (results.count(True), results.count(False)))
     return 0 if results and all(results) else 1
 
