@@ -41,12 +41,13 @@ enum conn_state {
 struct conn {
     SOCKET sock;
     unsigned long id; /* the #17 of the log */
-    size_t slot;      /* its place in srv->conns */
     enum conn_state state;
     bool peer_closed; /* FD_CLOSE came: read on until recv() says 0 */
     int len;          /* bytes in buf */
     int sent;         /* of these, bytes that are back with the client */
     unsigned long long echoed;
+    struct conn *next; /* in srv->conns */
+    struct conn *prev;
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
 };
 
@@ -56,10 +57,9 @@ struct server {
     struct args args;
     unsigned long threads; /* that serve clients */
     SOCKET listener;
-    HWND window;         /* where the messages arrive; nobody sees it */
-    struct conn **conns; /* in no order, without holes */
+    HWND window; /* where the messages arrive; nobody sees it */
+    struct conn *conns;
     size_t count;
-    size_t room;
     struct sockmap by_sock; /* the way back from a SOCKET to its client */
     bool paused;            /* out of sockets: leave newcomers in the backlog */
 };
@@ -127,31 +127,13 @@ static LRESULT CALLBACK window_proc(HWND window, UINT message, WPARAM wparam,
 
 /* ---- 3. accept --------------------------------------------------------- */
 
-static bool server_add(struct server *srv, struct conn *c)
-{
-    if (srv->count == srv->room) {
-        size_t room = srv->room == 0 ? 64 : srv->room * 2;
-        struct conn **conns = realloc(srv->conns, room * sizeof *conns);
-        if (conns == NULL)
-            return false;
-        srv->conns = conns;
-        srv->room = room;
-    }
-    if (!sockmap_put(&srv->by_sock, c->sock, c))
-        return false;
-    c->slot = srv->count;
-    srv->conns[srv->count++] = c;
-    return true;
-}
-
 static void conn_open(struct server *srv, SOCKET sock,
                       const struct sockaddr_storage *peer)
 {
     struct conn *c = malloc(sizeof *c + srv->args.buffer);
     if (c == NULL) {
         stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
-        closesocket(sock);
-        return;
+        goto refuse;
     }
     *c = (struct conn){.sock = sock, .state = CONN_RECEIVING};
 
@@ -161,18 +143,24 @@ static void conn_open(struct server *srv, SOCKET sock,
     if (WSAAsyncSelect(sock, srv->window, WM_SOCKET, FD_READ | FD_CLOSE) ==
         SOCKET_ERROR) {
         stats_refused_error("WSAAsyncSelect", (unsigned long)WSAGetLastError());
-        closesocket(sock);
-        free(c);
-        return;
+        goto refuse;
     }
-    if (!server_add(srv, c)) {
-        stats_refused_error("realloc", WSA_NOT_ENOUGH_MEMORY);
-        closesocket(sock);
-        free(c);
-        return;
+    if (!sockmap_put(&srv->by_sock, sock, c)) {
+        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        goto refuse;
     }
+    c->next = srv->conns;
+    if (c->next != NULL)
+        c->next->prev = c;
+    srv->conns = c;
+    srv->count++;
     c->id = stats_opened(peer);
     window_add_client(c->id, peer);
+    return;
+
+refuse:
+    closesocket(sock);
+    free(c);
 }
 
 /* One newcomer a message. accept() lets Windows post the next FD_ACCEPT, and
@@ -289,10 +277,16 @@ static void on_writable(struct server *srv, struct conn *c)
  * Anything else is the trouble of this one client, and only its own. */
 static void conn_close(struct server *srv, struct conn *c, int err)
 {
+    /* Out of the map before it is closed: the next connection may get the same
+     * SOCKET value as soon as closesocket() returns. */
     sockmap_remove(&srv->by_sock, c->sock);
-    struct conn *last = srv->conns[--srv->count];
-    srv->conns[c->slot] = last;
-    last->slot = c->slot;
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        srv->conns = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    srv->count--;
 
     if (err == 0)
         shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
@@ -354,12 +348,11 @@ static void server_stop(struct server *srv)
 {
     closesocket(srv->listener);
     srv->paused = false;
-    while (srv->count > 0)
-        conn_close(srv, srv->conns[srv->count - 1], 0);
+    while (srv->conns != NULL)
+        conn_close(srv, srv->conns, 0);
     window_close();
     DestroyWindow(srv->window);
     sockmap_free(&srv->by_sock);
-    free(srv->conns);
 }
 
 /* ---- 7. main (same in all six) ----------------------------------------- */

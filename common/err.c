@@ -131,6 +131,14 @@ void err_text(unsigned long code, char *out, size_t size)
         out[--end] = '\0';
 }
 
+void err_describe(unsigned long code, char *out, size_t size)
+{
+    char text[256];
+    err_text(code, text, sizeof text);
+    snprintf(out, size, "%s (%lu)%s%s", err_name(code), code,
+             text[0] != '\0' ? " " : "", text);
+}
+
 void err_print(const char *format, ...)
 {
     /* One write for the whole line, so that lines of several threads never
@@ -155,10 +163,9 @@ void err_exit(int code)
 
 void err_warn(const char *call, unsigned long code, const char *file, int line)
 {
-    char text[256];
-    err_text(code, text, sizeof text);
-    err_print("%s: %s (%lu) %s, at %s:%d", call, err_name(code), code, text,
-              file, line);
+    char what[320];
+    err_describe(code, what, sizeof what);
+    err_print("%s: %s, at %s:%d", call, what, file, line);
 }
 
 void err_die(const char *call, unsigned long code, const char *file, int line)

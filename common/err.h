@@ -30,6 +30,9 @@ const char *err_name(unsigned long code);
  * has none. `out` is always terminated. Source: FormatMessage function. */
 void err_text(unsigned long code, char *out, size_t size);
 
+/* "NAME (code) system text"; the text is left out when there is none. */
+void err_describe(unsigned long code, char *out, size_t size);
+
 /* Print `program: message` on standard error as one line. */
 void err_print(const char *format, ...)
     __attribute__((format(gnu_printf, 1, 2)));

@@ -43,11 +43,10 @@ static _Noreturn void listen_failed(const char *call, int err,
                                     const struct args *args)
 {
     char name[NET_NAME_SIZE];
-    char text[256];
+    char what[320];
     net_name(&args->address, name, sizeof name);
-    err_text((unsigned long)err, text, sizeof text);
-    err_print("%s %s: %s (%d) %s; %s", call, name, err_name((unsigned long)err),
-              err, text, listen_hint(err));
+    err_describe((unsigned long)err, what, sizeof what);
+    err_print("%s %s: %s; %s", call, name, what, listen_hint(err));
     err_exit(EXIT_LISTEN);
 }
 

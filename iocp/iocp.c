@@ -221,9 +221,7 @@ static void conn_open(struct server *srv, SOCKET sock,
     struct conn *c = malloc(sizeof *c + srv->args.buffer);
     if (c == NULL) {
         stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
-        InterlockedDecrement(&srv->clients);
-        closesocket(sock);
-        return;
+        goto refuse;
     }
     *c = (struct conn){.sock = sock};
 
@@ -231,10 +229,7 @@ static void conn_open(struct server *srv, SOCKET sock,
      * completes goes to the port, with our key. */
     if (CreateIoCompletionPort((HANDLE)sock, srv->port, KEY_CONN, 0) == NULL) {
         stats_refused_error("CreateIoCompletionPort", GetLastError());
-        InterlockedDecrement(&srv->clients);
-        closesocket(sock);
-        free(c);
-        return;
+        goto refuse;
     }
     c->id = stats_opened(peer);
     InterlockedIncrement(&srv->live);
@@ -245,6 +240,12 @@ static void conn_open(struct server *srv, SOCKET sock,
     srv->conns = c;
     ReleaseSRWLockExclusive(&srv->lock);
     conn_post_recv(srv, c);
+    return;
+
+refuse:
+    InterlockedDecrement(&srv->clients);
+    closesocket(sock);
+    free(c);
 }
 
 static void accept_failed(struct server *srv, struct accept_op *a,

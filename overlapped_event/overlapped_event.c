@@ -294,15 +294,18 @@ static void conn_open(struct server *srv, SOCKET sock,
     if (w == NULL || c == NULL || event == WSA_INVALID_EVENT) {
         stats_refused_error("a thread, malloc or WSACreateEvent",
                             WSA_NOT_ENOUGH_MEMORY);
-        closesocket(sock);
-        if (event != WSA_INVALID_EVENT)
-            WSACloseEvent(event);
-        free(c);
-        return;
+        goto refuse;
     }
     *c = (struct conn){.sock = sock, .ov.hEvent = event};
     c->id = stats_opened(peer);
     waiter_give(w, c);
+    return;
+
+refuse:
+    closesocket(sock);
+    if (event != WSA_INVALID_EVENT)
+        WSACloseEvent(event);
+    free(c);
 }
 
 /* Ask for the next connection. Its socket is made first; AcceptEx() connects

@@ -121,8 +121,7 @@ static void conn_open(struct server *srv, SOCKET sock,
     struct conn *c = malloc(sizeof *c + srv->args.buffer);
     if (c == NULL) {
         stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
-        closesocket(sock);
-        return;
+        goto refuse;
     }
     *c = (struct conn){.sock = sock, .worker = &srv->workers[srv->next]};
     srv->next = (srv->next + 1) % srv->threads;
@@ -130,9 +129,7 @@ static void conn_open(struct server *srv, SOCKET sock,
     /* The socket comes with the registration of the listener: end that. */
     if (WSAEventSelect(sock, NULL, 0) == SOCKET_ERROR) {
         stats_refused_error("WSAEventSelect", (unsigned long)WSAGetLastError());
-        closesocket(sock);
-        free(c);
-        return;
+        goto refuse;
     }
     c->id = stats_opened(peer);
     InterlockedIncrement(&srv->clients);
@@ -140,6 +137,11 @@ static void conn_open(struct server *srv, SOCKET sock,
      * instant are two entries. From here on c belongs to the worker. */
     if (!QueueUserAPC(worker_add, c->worker->thread, (ULONG_PTR)c))
         die_call("QueueUserAPC", GetLastError());
+    return;
+
+refuse:
+    closesocket(sock);
+    free(c);
 }
 
 /* One newcomer a signal: accept() lets Windows signal the next FD_ACCEPT. */

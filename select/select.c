@@ -41,11 +41,12 @@ enum conn_state {
 struct conn {
     SOCKET sock;
     unsigned long id; /* the #17 of the log */
-    size_t slot;      /* its place in srv->conns */
     enum conn_state state;
     int len;  /* bytes in buf */
     int sent; /* of these, bytes that are back with the client */
     unsigned long long echoed;
+    struct conn *next; /* in srv->conns */
+    struct conn *prev;
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
 };
 
@@ -55,10 +56,9 @@ struct server {
     struct args args;
     unsigned long threads; /* that serve clients */
     SOCKET listener;
-    SOCKET wake;         /* a datagram to itself ends the wait */
-    struct conn **conns; /* in no order, without holes */
+    SOCKET wake; /* a datagram to itself ends the wait */
+    struct conn *conns;
     size_t count;
-    size_t room;
     struct sockmap by_sock; /* the way back from a SOCKET to its client */
     bool paused;            /* out of sockets: leave newcomers in the backlog */
     fd_set readable;        /* in: who wants to know; out: who is ready */
@@ -96,8 +96,7 @@ static void build_sets(struct server *srv)
 
     /* A client that owes nothing is always writable. Asking for that would
      * turn the wait into a busy loop, so each is in one set, never in both. */
-    for (size_t i = 0; i < srv->count; i++) {
-        struct conn *c = srv->conns[i];
+    for (struct conn *c = srv->conns; c != NULL; c = c->next) {
         if (c->state == CONN_RECEIVING)
             set_add(&srv->readable, c->sock);
         else
@@ -110,15 +109,18 @@ static void build_sets(struct server *srv)
  * defence: find it and drop it, or the server would serve nobody any more. */
 static void drop_dead_sockets(struct server *srv)
 {
-    size_t before = srv->count;
-    for (size_t i = srv->count; i-- > 0;) {
+    bool found = false;
+    for (struct conn *c = srv->conns, *next; c != NULL; c = next) {
         int type = 0;
         int len = sizeof type;
-        if (getsockopt(srv->conns[i]->sock, SOL_SOCKET, SO_TYPE, (char *)&type,
-                       &len) == SOCKET_ERROR)
-            conn_close(srv, srv->conns[i], WSAGetLastError());
+        next = c->next;
+        if (getsockopt(c->sock, SOL_SOCKET, SO_TYPE, (char *)&type, &len) ==
+            SOCKET_ERROR) {
+            conn_close(srv, c, WSAGetLastError());
+            found = true;
+        }
     }
-    if (srv->count == before)
+    if (!found)
         die_call("select", WSAENOTSOCK);
 }
 
@@ -159,51 +161,39 @@ static void server_run(struct server *srv)
 
 /* ---- 3. accept --------------------------------------------------------- */
 
-static bool server_add(struct server *srv, struct conn *c)
-{
-    if (srv->count == srv->room) {
-        size_t room = srv->room == 0 ? 64 : srv->room * 2;
-        struct conn **conns = realloc(srv->conns, room * sizeof *conns);
-        if (conns == NULL)
-            return false;
-        srv->conns = conns;
-        srv->room = room;
-    }
-    if (!sockmap_put(&srv->by_sock, c->sock, c))
-        return false;
-    c->slot = srv->count;
-    srv->conns[srv->count++] = c;
-    return true;
-}
-
 static void conn_open(struct server *srv, SOCKET sock,
                       const struct sockaddr_storage *peer)
 {
-    u_long on = 1;
     struct conn *c = malloc(sizeof *c + srv->args.buffer);
     if (c == NULL) {
         stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
-        closesocket(sock);
-        return;
+        goto refuse;
     }
     *c = (struct conn){.sock = sock, .state = CONN_RECEIVING};
 
     /* Ready once is not ready for ever: another thread or a dropped segment
      * can take it away before recv() comes. Only a non-blocking socket cannot
      * then hold up everybody else. */
+    u_long on = 1;
     if (ioctlsocket(sock, (long)FIONBIO, &on) == SOCKET_ERROR) {
         stats_refused_error("ioctlsocket", (unsigned long)WSAGetLastError());
-        closesocket(sock);
-        free(c);
-        return;
+        goto refuse;
     }
-    if (!server_add(srv, c)) {
-        stats_refused_error("realloc", WSA_NOT_ENOUGH_MEMORY);
-        closesocket(sock);
-        free(c);
-        return;
+    if (!sockmap_put(&srv->by_sock, sock, c)) {
+        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        goto refuse;
     }
+    c->next = srv->conns;
+    if (c->next != NULL)
+        c->next->prev = c;
+    srv->conns = c;
+    srv->count++;
     c->id = stats_opened(peer);
+    return;
+
+refuse:
+    closesocket(sock);
+    free(c);
 }
 
 /* False: there is nobody to accept, or nobody can be accepted now. */
@@ -300,10 +290,16 @@ static void on_writable(struct server *srv, struct conn *c)
  * Anything else is the trouble of this one client, and only its own. */
 static void conn_close(struct server *srv, struct conn *c, int err)
 {
+    /* Out of the map before it is closed: the next connection may get the same
+     * SOCKET value as soon as closesocket() returns. */
     sockmap_remove(&srv->by_sock, c->sock);
-    struct conn *last = srv->conns[--srv->count];
-    srv->conns[c->slot] = last;
-    last->slot = c->slot;
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        srv->conns = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    srv->count--;
     srv->paused = false;
 
     if (err == 0)
@@ -367,11 +363,10 @@ static void server_wake(void *arg)
 static void server_stop(struct server *srv)
 {
     closesocket(srv->listener);
-    while (srv->count > 0)
-        conn_close(srv, srv->conns[srv->count - 1], 0);
+    while (srv->conns != NULL)
+        conn_close(srv, srv->conns, 0);
     closesocket(srv->wake);
     sockmap_free(&srv->by_sock);
-    free(srv->conns);
 }
 
 /* ---- 7. main (same in all six) ----------------------------------------- */

@@ -24,9 +24,8 @@ COMMON = ["malloc"]
 READY = ["ioctlsocket", "recv", "send", "accept"]
 OVERLAPPED = ["WSARecv", "WSASend"]
 SERVING = {
-    "select": COMMON + READY + ["realloc"],
-    "asyncselect": COMMON + ["recv", "send", "accept", "realloc",
-                             "WSAAsyncSelect"],
+    "select": COMMON + READY,
+    "asyncselect": COMMON + ["recv", "send", "accept", "WSAAsyncSelect"],
     "eventselect": COMMON + ["recv", "send", "accept", "calloc",
                              "WSACreateEvent", "WSAEventSelect",
                              "_beginthreadex"],
@@ -228,7 +227,7 @@ def main():
                                start_case, folder, model, call))
         for call in SERVING[model]:
             # What happens once in many clients needs many of them.
-            rare = call in ("_beginthreadex", "calloc", "realloc")
+            rare = call in ("_beginthreadex", "calloc")
             results.append(run("%s serves, %s fails" % (model, call),
                                serve_case, folder, model, call,
                                150 if rare else 18, 2 if rare else 3))
