@@ -172,8 +172,8 @@ static void on_accept(struct server *srv)
     SOCKET sock = accept(srv->listener, (struct sockaddr *)&peer, &len);
     if (sock == INVALID_SOCKET) {
         int err = WSAGetLastError();
-        if (err == WSAEWOULDBLOCK || err == WSAECONNRESET)
-            return; /* it left before we came */
+        if (err == WSAEWOULDBLOCK || net_newcomer_left(err))
+            return;
         if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->count == 0)
             die_call("accept", err);
         warn_call("accept", err);

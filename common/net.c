@@ -1,7 +1,6 @@
 /* net.c -- see net.h */
 #include "common/win.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "common/err.h"
@@ -96,6 +95,12 @@ void net_keep_private(SOCKET sock)
 {
     if (!SetHandleInformation((HANDLE)sock, HANDLE_FLAG_INHERIT, 0))
         warn_call("SetHandleInformation", GetLastError());
+}
+
+bool net_newcomer_left(int err)
+{
+    /* Windows documents the first one; Wine answers with the last. */
+    return err == WSAECONNRESET || err == WSAECONNABORTED || err == WSAENOTCONN;
 }
 
 void net_name(const struct sockaddr_storage *address, char *out, size_t size)

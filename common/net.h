@@ -2,6 +2,7 @@
 #ifndef COMMON_NET_H
 #define COMMON_NET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/args.h"
@@ -25,6 +26,10 @@ SOCKET net_listen(const struct args *args);
  * that inherits a socket holds it open after closesocket(). Sockets made with
  * WSA_FLAG_NO_HANDLE_INHERIT have that already, those of accept() do not. */
 void net_keep_private(SOCKET sock);
+
+/* accept() failed: was it the newcomer, who left before we came? Then there is
+ * nothing to do but to accept the next one. */
+bool net_newcomer_left(int err);
 
 /* "127.0.0.1:5566" or "[::1]:5566"; `out` is always terminated. */
 enum { NET_NAME_SIZE = 64 };

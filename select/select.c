@@ -206,8 +206,8 @@ static bool accept_one(struct server *srv)
         int err = WSAGetLastError();
         if (err == WSAEWOULDBLOCK)
             return false;
-        if (err == WSAECONNRESET)
-            return true; /* it left before we came; the next may be there */
+        if (net_newcomer_left(err))
+            return true; /* the next one may be there */
         if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->count == 0)
             die_call("accept", err);
         warn_call("accept", err);
