@@ -1,0 +1,94 @@
+#!/bin/bash
+# tools/setup.sh GROUP... -- install what a make target needs (Debian, Ubuntu)
+#
+# Groups: demo, test, sanitize, style, dist. Quick when nothing is missing. Installs
+# as root or through sudo; where neither works it prints the one line to run
+# and exits 1. It never asks a question.
+set -euo pipefail
+
+# The only list of packages.
+packages() {
+    local build="make gcc-mingw-w64-x86-64"
+    local wine="wine wine64"
+    case $1 in
+    dist) echo "$build python3" ;;
+    demo) echo "$build $wine" ;;
+    test)
+        # nc, socat, curl: real clients. The line after them: a window on a
+        # desktop that nobody sees, and its picture.
+        echo "$build $wine python3 universal-ctags binutils" \
+            "netcat-openbsd socat curl" \
+            "xvfb xdotool imagemagick fonts-wine"
+        ;;
+    sanitize)
+        echo "$build $wine gcc libc6-dev wine64-tools libwine-dev python3"
+        ;;
+    style)
+        echo "$build clang-format clang-tidy cppcheck shellcheck"
+        ;;
+    *)
+        echo "setup: no such group: $1" >&2
+        return 2
+        ;;
+    esac
+}
+
+installed() {
+    dpkg-query -W -f '${Package} ${db:Status-Status}\n' 2>/dev/null |
+        awk '$2 == "installed" { print $1 }'
+}
+
+if [ $# -eq 0 ]; then
+    echo "usage: tools/setup.sh GROUP... (demo, test, sanitize, style, dist)" >&2
+    exit 2
+fi
+
+wanted=
+for group in "$@"; do
+    list=$(packages "$group")
+    wanted+=" $list"
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    # Not Debian: whoever has the tools may go on, the build says what lacks.
+    echo "setup: no apt here; needed are the tools of the Debian packages" \
+        "$wanted" >&2
+    exit 0
+fi
+
+have=$(installed)
+missing=()
+for package in $(tr ' ' '\n' <<<"$wanted" | sort -u); do
+    grep -qx -- "$package" <<<"$have" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "setup: installing ${missing[*]}"
+if [ "$(id -u)" -eq 0 ]; then
+    as_root=(env)
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    as_root=(sudo -n env)
+else
+    echo "setup: these packages are missing; install them with" >&2
+    echo "    sudo apt-get update && sudo apt-get install -y" \
+        "--no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() {
+    "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold \
+        "$@" </dev/null >"$log" 2>&1
+}
+
+# An old list of packages may still do; a package that is not in it fails the
+# install, and that is what counts.
+apt update || echo "setup: apt-get update failed, trying the lists we have" >&2
+if ! apt install --no-install-recommends "${missing[@]}"; then
+    cat "$log" >&2
+    echo "setup: apt-get could not install ${missing[*]}" >&2
+    exit 1
+fi
+echo "setup: done"

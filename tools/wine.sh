@@ -1,0 +1,102 @@
+#!/bin/bash
+# tools/wine.sh PROGRAM.exe [ARGUMENTS] -- run a Windows program under Wine
+#
+#   tools/wine.sh build/bin/iocp.exe --port 5566
+#
+# Its own Wine folder (build/wine) is made at the first call, without a
+# question and without touching ~/.wine. Standard input, output, Ctrl+C and the
+# exit code are the program's own.
+#
+#   tools/wine.sh --alone PROGRAM.exe ...   afterwards end all that it left
+#   tools/wine.sh --prepare                 only make the folder
+#   tools/wine.sh --end                     end every process that runs in it
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+export WINEPREFIX=${MODELS_WINEPREFIX:-$root/build/wine}
+export WINEDEBUG=${WINEDEBUG:--all}
+# No offers to download Mono or Gecko, no entries in the desktop's menus.
+export WINEDLLOVERRIDES="mscoree=;mshtml=;winemenubuilder.exe="
+
+# Debian's wine is a script that complains when the 32 bit half is missing.
+# The loader itself does not, and our programs have 64 bits.
+if [ -x /usr/lib/wine/wine64 ]; then
+    wine=/usr/lib/wine/wine64
+elif wine=$(command -v wine64) || wine=$(command -v wine); then
+    :
+else
+    echo "wine.sh: Wine is missing; run tools/setup.sh demo" >&2
+    exit 127
+fi
+
+wineserver() {
+    local server
+    for server in /usr/lib/wine/wineserver "$(command -v wineserver)"; do
+        if [ -x "$server" ]; then
+            "$server" "$@"
+            return
+        fi
+    done
+    echo "wine.sh: no wineserver" >&2
+    return 127
+}
+
+prepare() {
+    [ ! -e "$WINEPREFIX/.ready" ] || return 0
+    mkdir -p "$WINEPREFIX"
+    local log=$WINEPREFIX/wineboot.log
+    # DISPLAY: a first run on a desktop would show a window. One at a time:
+    # who comes second waits and finds the work done.
+    (
+        flock 9
+        [ ! -e "$WINEPREFIX/.ready" ] || exit 0
+        if ! env -u DISPLAY "$wine" wineboot.exe --init \
+            </dev/null >"$log" 2>&1 9>&-; then
+            cat "$log" >&2
+            echo "wine.sh: could not make $WINEPREFIX" >&2
+            exit 1
+        fi
+        wineserver -w 9>&-
+        : >"$WINEPREFIX/.ready"
+    ) 9>"$WINEPREFIX/.lock"
+}
+
+end() {
+    # Killing where nothing runs is a failure to wineserver, not to us.
+    wineserver -k || true
+    wineserver -w
+}
+
+# Before the first program, which would hand it its own output: Wine's server
+# outlives that program for some seconds, and who reads the output would wait.
+serve() {
+    # It keeps every handle of every program: both ends of 4,000 connections.
+    ulimit -n "$(ulimit -Hn)"
+    wineserver </dev/null >/dev/null 2>&1 || true # it may be there already
+}
+
+case ${1:-} in
+"")
+    echo "usage: tools/wine.sh PROGRAM.exe [ARGUMENTS]" >&2
+    exit 2
+    ;;
+--prepare)
+    prepare
+    ;;
+--end)
+    end
+    ;;
+--alone)
+    shift
+    prepare
+    serve
+    trap end EXIT
+    "$wine" "$@"
+    ;;
+*)
+    prepare
+    serve
+    # Only Wine gets the sanitizer (tests/sanitize), not this shell.
+    exec env ${WINE_PRELOAD:+LD_PRELOAD="$WINE_PRELOAD"} "$wine" "$@"
+    ;;
+esac
