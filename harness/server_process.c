@@ -1,18 +1,20 @@
 /* server_process.c -- see server_process.h */
 #include "common/win.h"
 
-#include <psapi.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tlhelp32.h>
 
 #include "common/err.h"
 #include "harness/clock.h"
+#include "harness/command_line.h"
+#include "harness/measure.h"
+#include "harness/pseudo_console.h"
 #include "harness/server_process.h"
+#include "harness/text.h"
 
-enum { CONSOLE_PIPE_BYTES = 64 * 1024, REAP_MS = 10 * 1000, RETRY_MS = 20 };
+enum { REAP_MS = 10 * 1000, RETRY_MS = 20 };
 
 /* One pipe that the server prints into, with the thread that empties it. */
 struct capture {
@@ -31,9 +33,7 @@ struct server_process {
     DWORD pid;
     HANDLE stdin_pipe; /* NULL once closed */
 
-    void *console; /* a pseudo console, NULL without start.console */
-    HANDLE console_keys, console_screen;
-    LPPROC_THREAD_ATTRIBUTE_LIST on_console; /* for the helper */
+    struct pseudo_console console; /* empty without start.console */
 
     SRWLOCK lock;
     CONDITION_VARIABLE changed; /* a capture has grown or ended */
@@ -60,135 +60,6 @@ static void close_handle(HANDLE *handle)
     if (*handle != NULL)
         CloseHandle(*handle);
     *handle = NULL;
-}
-
-/* A function that not every system has, to be cast to its own type; NULL
- * where it is missing. Only for libraries that are loaded in any process. */
-typedef void (*any_function)(void);
-
-static any_function find_function(const wchar_t *library, const char *name)
-{
-    HMODULE module = GetModuleHandleW(library);
-    return module != NULL ? (any_function)GetProcAddress(module, name) : NULL;
-}
-
-/* ---- the command line --------------------------------------------------- */
-
-struct text {
-    char *bytes;
-    size_t len, size;
-    bool failed; /* out of memory, once and for all */
-};
-
-static void text_add(struct text *text, const char *bytes, size_t len)
-{
-    if (text->failed)
-        return;
-    if (text->size - text->len <= len) {
-        size_t size = (text->len + len + 1) * 2;
-        char *grown = realloc(text->bytes, size);
-        if (grown == NULL) {
-            text->failed = true;
-            return;
-        }
-        text->bytes = grown;
-        text->size = size;
-    }
-    memcpy(text->bytes + text->len, bytes, len);
-    text->len += len;
-    text->bytes[text->len] = '\0';
-}
-
-/* Quote one argument so that CommandLineToArgvW() and every C runtime give it
- * back as it was. A backslash is itself, unless a quote follows its run:
- * there each has to be doubled, and so it is before the closing quote. */
-static void text_add_quoted(struct text *text, const char *arg)
-{
-    if (*arg != '\0' && strpbrk(arg, " \t\n\v\"") == NULL) {
-        text_add(text, arg, strlen(arg));
-        return;
-    }
-    text_add(text, "\"", 1);
-    for (size_t slashes = 0; *arg != '\0'; arg++) {
-        slashes = *arg == '\\' ? slashes + 1 : 0;
-        if (arg[1] == '"' || arg[1] == '\0')
-            for (size_t i = 0; i < slashes; i++)
-                text_add(text, "\\", 1);
-        if (*arg == '"')
-            text_add(text, "\\", 1);
-        text_add(text, arg, 1);
-    }
-    text_add(text, "\"", 1);
-}
-
-static wchar_t *widen(const char *narrow)
-{
-    int len = MultiByteToWideChar(CP_ACP, 0, narrow, -1, NULL, 0);
-    wchar_t *wide = len > 0 ? malloc((size_t)len * sizeof *wide) : NULL;
-    if (wide != NULL)
-        MultiByteToWideChar(CP_ACP, 0, narrow, -1, wide, len);
-    return wide;
-}
-
-/* The whole command line, as CreateProcessW() wants it. The caller frees it;
- * NULL when out of memory. */
-static wchar_t *command_line(const char *exe, const char *const *args,
-                             size_t count)
-{
-    struct text text = {0};
-    text_add_quoted(&text, exe);
-    for (size_t i = 0; i < count; i++) {
-        text_add(&text, " ", 1);
-        text_add_quoted(&text, args[i]);
-    }
-    wchar_t *wide = text.failed ? NULL : widen(text.bytes);
-    free(text.bytes);
-    return wide;
-}
-
-/* ---- the pseudo console -------------------------------------------------- */
-
-/* Windows 10 1809 and later, and Wine, have pseudo consoles; looked up at run
- * time so that older ones still start this program. The constant is missing
- * where the headers are set to an older Windows. */
-enum { ATTRIBUTE_PSEUDO_CONSOLE = 0x00020016 };
-
-typedef HRESULT(WINAPI *create_console_fn)(COORD, HANDLE, HANDLE, DWORD,
-                                           void **);
-typedef void(WINAPI *close_console_fn)(void *);
-
-static bool console_open(struct server_process *server, char *why, size_t size)
-{
-    create_console_fn create = (create_console_fn)find_function(
-        L"kernel32.dll", "CreatePseudoConsole");
-    if (create == NULL) {
-        say(why, size, "this Windows has no pseudo consoles");
-        return false;
-    }
-    HANDLE keys = NULL, screen = NULL; /* the console's ends */
-    HRESULT result = E_FAIL;
-    /* Nobody reads the screen. The server prints into its own pipes, so only
-     * the console's greeting ends there, and the pipe holds more than that. */
-    if (CreatePipe(&keys, &server->console_keys, NULL, 0) &&
-        CreatePipe(&server->console_screen, &screen, NULL, CONSOLE_PIPE_BYTES))
-        result = create((COORD){80, 25}, keys, screen, 0, &server->console);
-    close_handle(&keys);
-    close_handle(&screen);
-    if (FAILED(result))
-        say(why, size, "CreatePseudoConsole: 0x%08lx", (unsigned long)result);
-    return SUCCEEDED(result);
-}
-
-static void console_shut(struct server_process *server)
-{
-    close_console_fn shut =
-        (close_console_fn)find_function(L"kernel32.dll", "ClosePseudoConsole");
-    /* The screen first: until Windows 11 closing waits for it to be read. */
-    close_handle(&server->console_screen);
-    if (server->console != NULL && shut != NULL)
-        shut(server->console);
-    server->console = NULL;
-    close_handle(&server->console_keys);
 }
 
 /* ---- start --------------------------------------------------------------- */
@@ -268,7 +139,7 @@ static bool process_create(struct server_process *server, wchar_t *command,
                            struct child_ends *ends, char *why, size_t size)
 {
     LPPROC_THREAD_ATTRIBUTE_LIST list =
-        attributes_make(ends->handles, 3, server->console);
+        attributes_make(ends->handles, 3, server->console.console);
     STARTUPINFOEXW info = {0};
     PROCESS_INFORMATION made = {0};
     info.StartupInfo.cb = sizeof info;
@@ -362,8 +233,12 @@ struct server_process *server_start(const struct server_start *start, char *why,
 
     /* The console comes before the pipes: its host process inherits whatever
      * can be inherited, and would hold the pipes open. */
-    if (start->console && !console_open(server, why, why_size))
+    unsigned long error =
+        start->console ? pseudo_console_open(&server->console) : 0;
+    if (error != 0) {
+        say(why, why_size, "CreatePseudoConsole: 0x%08lx", error);
         goto done;
+    }
     server->job = job_make();
     if (server->job == NULL || !pipes_open(server, &ends)) {
         say_call(why, why_size, "CreateJobObject or CreatePipe",
@@ -554,8 +429,9 @@ bool server_press(struct server_process *server, enum server_key key, char *why,
     wchar_t *command =
         len > 0 && len < sizeof self ? command_line(self, args, 2) : NULL;
     LPPROC_THREAD_ATTRIBUTE_LIST list =
-        server->console != NULL ? attributes_make(NULL, 0, server->console)
-                                : NULL;
+        server->console.console != NULL
+            ? attributes_make(NULL, 0, server->console.console)
+            : NULL;
     STARTUPINFOEXW info = {0};
     PROCESS_INFORMATION made = {0};
     info.StartupInfo.cb = sizeof info;
@@ -646,7 +522,7 @@ void server_free(struct server_process *server)
         TerminateProcess(server->process, 1);
         (void)WaitForSingleObject(server->process, REAP_MS);
     }
-    console_shut(server);
+    pseudo_console_shut(&server->console);
     close_handle(&server->job);
     bool joined = true;
     for (size_t i = 0; i < 2; i++)
@@ -662,106 +538,8 @@ void server_free(struct server_process *server)
     free(server);
 }
 
-/* ---- measure ------------------------------------------------------------- */
-
-bool server_on_wine(void)
-{
-    return find_function(L"ntdll.dll", "wine_get_version") != NULL;
-}
-
-static unsigned long count_threads(DWORD pid)
-{
-    HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
-    if (snapshot == INVALID_HANDLE_VALUE)
-        return 0;
-    unsigned long count = 0;
-    THREADENTRY32 entry = {0};
-    entry.dwSize = sizeof entry;
-    for (BOOL more = Thread32First(snapshot, &entry); more;
-         more = Thread32Next(snapshot, &entry))
-        if (entry.th32OwnerProcessID == pid)
-            count++;
-    CloseHandle(snapshot);
-    return count;
-}
-
-/* The table of all handles of the system, as NtQuerySystemInformation() class
- * 16 gives it. Not in the mingw headers. Only used on Wine. */
-struct handle_table {
-    ULONG count;
-    struct {
-        USHORT pid, trace;
-        UCHAR type, flags;
-        USHORT handle;
-        void *object;
-        ULONG access;
-    } entries[1];
-};
-
-typedef LONG(WINAPI *query_system_fn)(ULONG, void *, ULONG, ULONG *);
-
-enum { SYSTEM_HANDLE_INFORMATION = 16 };
-
-static unsigned long count_in_table(const struct handle_table *table, DWORD pid)
-{
-    unsigned long count = 0;
-    for (ULONG i = 0; i < table->count; i++)
-        if (table->entries[i].pid == pid)
-            count++;
-    return count;
-}
-
-/* Wine's GetProcessHandleCount() says 0 for every process. */
-static unsigned long count_handles_on_wine(DWORD pid)
-{
-    const LONG too_small = (LONG)0xC0000004; /* STATUS_INFO_LENGTH_MISMATCH */
-    query_system_fn query = (query_system_fn)find_function(
-        L"ntdll.dll", "NtQuerySystemInformation");
-    unsigned long count = 0;
-    LONG status = query == NULL ? 0 : too_small;
-    for (ULONG size = 1 << 18; status == too_small; size *= 2) {
-        struct handle_table *table = malloc(size);
-        if (table == NULL)
-            return 0;
-        status = query(SYSTEM_HANDLE_INFORMATION, table, size, NULL);
-        if (status >= 0)
-            count = count_in_table(table, pid);
-        free(table);
-    }
-    return count;
-}
-
-static unsigned long count_handles(HANDLE process, DWORD pid)
-{
-    DWORD count = 0;
-    if (!GetProcessHandleCount(process, &count))
-        return 0;
-    return count == 0 && server_on_wine() ? count_handles_on_wine(pid) : count;
-}
-
-static double filetime_ms(const FILETIME *time)
-{
-    ULARGE_INTEGER ticks; /* of 100 ns */
-    ticks.LowPart = time->dwLowDateTime;
-    ticks.HighPart = time->dwHighDateTime;
-    return (double)ticks.QuadPart / 10000.0;
-}
-
 bool server_measure(struct server_process *server, struct server_usage *usage)
 {
-    PROCESS_MEMORY_COUNTERS_EX memory = {0};
-    FILETIME created, ended, kernel, user;
-    memory.cb = sizeof memory;
-    if (!server_alive(server) ||
-        !K32GetProcessMemoryInfo(server->process,
-                                 (PROCESS_MEMORY_COUNTERS *)&memory,
-                                 sizeof memory) ||
-        !GetProcessTimes(server->process, &created, &ended, &kernel, &user))
-        return false;
-    usage->working_set = memory.WorkingSetSize;
-    usage->private_bytes = memory.PrivateUsage;
-    usage->cpu_ms = filetime_ms(&kernel) + filetime_ms(&user);
-    usage->threads = count_threads(server->pid);
-    usage->handles = count_handles(server->process, server->pid);
-    return true;
+    return server_alive(server) &&
+           measure_process(server->process, server->pid, usage);
 }

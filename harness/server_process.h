@@ -1,0 +1,115 @@
+/* server_process.h -- a server program as a child: start, hear, stop, measure
+ *
+ * For programs that drive a server exe from outside: the contract suite and
+ * the demo. The server runs in a job object that dies with its last handle, so
+ * nothing is left behind even when the driver crashes. Its standard input is a
+ * pipe that we hold (closing it stops a server started with --stop-on-eof);
+ * what it prints is collected by two threads, without limit, and can be read
+ * at any time.
+ *
+ * One thread owns a server_process and makes all calls on it. Times are in
+ * milliseconds. Nothing here prints or ends the process: what went wrong is
+ * put into words in the caller's buffer.
+ */
+#ifndef HARNESS_SERVER_PROCESS_H
+#define HARNESS_SERVER_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct server_process;
+
+enum server_stream { SERVER_STDOUT, SERVER_STDERR };
+
+/* What a wait may end in. */
+enum server_wait { SERVER_WAIT_OK, SERVER_WAIT_TIMEOUT, SERVER_WAIT_EXITED };
+
+/* What server_press() can press. */
+enum server_key { SERVER_CTRL_C, SERVER_CTRL_BREAK };
+
+struct server_start {
+    const char *exe;         /* path of the program */
+    const char *const *args; /* its arguments, without the program's name */
+    size_t arg_count;
+    bool console; /* give it a console of its own, for server_press() */
+};
+
+/* The ready line in parts:
+ * iocp: listening on 127.0.0.1:5566, pid 1234, 4 threads (Ctrl+C stops) */
+struct server_ready {
+    char name[32];    /* "iocp", cut if longer */
+    char address[64]; /* "127.0.0.1" or "::1", without brackets */
+    unsigned short port;
+    unsigned long pid;     /* 0: the line does not say */
+    unsigned long threads; /* 0: the line does not say */
+};
+
+struct server_usage {
+    uint64_t working_set;   /* bytes */
+    uint64_t private_bytes; /* bytes that are the process's alone; Wine: 0 */
+    double cpu_ms;          /* user and kernel time; Wine: of living threads */
+    unsigned long threads;
+    unsigned long handles; /* 0: could not be counted */
+};
+
+/* Start a server. NULL when it cannot be started; `why` then says so. Ends by
+ * server_free(). */
+struct server_process *server_start(const struct server_start *start, char *why,
+                                    size_t why_size);
+
+/* Wait for the ready line and take it apart. EXITED means that the process
+ * ended, or closed its standard output, without one. */
+enum server_wait server_wait_ready(struct server_process *server,
+                                   struct server_ready *ready,
+                                   unsigned long timeout);
+
+/* For a server that prints no ready line: try to connect to 127.0.0.1:port
+ * until that is accepted. */
+enum server_wait server_wait_accepting(struct server_process *server,
+                                       unsigned short port,
+                                       unsigned long timeout);
+
+/* Wait until `text` occurs in what the server printed so far. */
+enum server_wait server_wait_text(struct server_process *server,
+                                  enum server_stream stream, const char *text,
+                                  unsigned long timeout);
+
+/* A copy of all that was printed so far; the caller frees it. NULL only when
+ * out of memory. */
+char *server_output(struct server_process *server, enum server_stream stream);
+
+/* Close its standard input. Harmless the second time. */
+void server_close_stdin(struct server_process *server);
+
+/* Press Ctrl+C or Ctrl+Break on the server's console (start.console). False
+ * when that cannot be done, with the reason: Wine knows no Ctrl+Break. The
+ * program that calls this has to call server_press_helper() first of all. */
+bool server_press(struct server_process *server, enum server_key key, char *why,
+                  size_t why_size);
+
+/* A key press reaches everybody on a console, and only somebody on that console
+ * can send it: so server_press() starts its own program again there. First
+ * thing in main(): when this returns true, return *exit_code at once. */
+bool server_press_helper(int argc, char **argv, int *exit_code);
+
+/* Wait for the process to end and for the last of what it printed. OK fills
+ * *exit_code; otherwise TIMEOUT. */
+enum server_wait server_wait_exit(struct server_process *server,
+                                  unsigned long timeout,
+                                  unsigned long *exit_code);
+
+bool server_alive(struct server_process *server);
+unsigned long server_pid(struct server_process *server);
+
+/* Measure a living server. False when it is gone. */
+bool server_measure(struct server_process *server, struct server_usage *usage);
+
+/* True under Wine, where a few measures need another way. */
+bool server_on_wine(void);
+
+/* End the process, and whatever it started, by force if it still lives, and
+ * free everything. NULL is fine. */
+void server_free(struct server_process *server);
+
+#endif

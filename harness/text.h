@@ -1,0 +1,18 @@
+/* text.h -- bytes that grow */
+#ifndef HARNESS_TEXT_H
+#define HARNESS_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Begins as {0}; the owner frees `bytes`. */
+struct text {
+    char *bytes; /* ended by a zero byte; may hold others; NULL while empty */
+    size_t len, size;
+    bool failed; /* out of memory, once and for all */
+};
+
+/* Add bytes at the end. Does nothing once it has failed. */
+void text_add(struct text *text, const char *bytes, size_t len);
+
+#endif
