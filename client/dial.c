@@ -29,10 +29,9 @@ static const char *hint_for(unsigned long code)
 
 void dial_failed(const char *what, unsigned long code)
 {
-    char text[256];
-    err_text(code, text, sizeof text);
-    err_print("%s: %s (%lu) %s; %s", what, err_name(code), code, text,
-              hint_for(code));
+    char error[320];
+    err_describe(code, error, sizeof error);
+    err_print("%s: %s; %s", what, error, hint_for(code));
     err_exit(EXIT_FAILED);
 }
 

@@ -68,9 +68,7 @@ struct client {
     unsigned char ledger[LEDGER]; /* byte n of the stream is at n % LEDGER */
 };
 
-static struct client client = {.dial = DIAL_DEFAULT,
-                               .lock = SRWLOCK_INIT,
-                               .changed = CONDITION_VARIABLE_INIT};
+static struct client client;
 
 /* ---- how it ends ------------------------------------------------------- */
 
@@ -413,6 +411,9 @@ int main(int argc, char **argv)
     DWORD mode = 0;
     (void)argc;
     err_program("echo_client");
+    InitializeSRWLock(&c->lock);
+    InitializeConditionVariable(&c->changed);
+    c->dial = (struct dial)DIAL_DEFAULT;
     parse(c, argv);
     net_start();
     c->sock = dial_connect(&c->dial, name, sizeof name);

@@ -1,0 +1,470 @@
+#!/usr/bin/env python3
+"""Tests of echo_client.exe.
+
+    tests/client/echo_client_test.py [PATH/OF/echo_client.exe]
+
+The client talks to small servers of this script, each of which does one thing
+right or wrong. The environment variable WINE is the command that runs a
+Windows program; without it tools/wine.sh does. Prints a line per case and at
+the end `N passed, N failed`; exit code 1 if a case failed.
+"""
+
+import hashlib
+import os
+import random
+import re
+import shlex
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import suite  # noqa: E402
+from suite import Failed  # noqa: E402
+
+WINE = shlex.split(os.environ.get("WINE", "")) or [str(suite.WINE)]
+CLIENT = str(suite.BUILD / "bin" / "echo_client.exe")
+
+# A guard against hanging, far above what any case takes on a busy machine.
+LONG_S = 120
+
+
+def expect(what, seen, wanted):
+    if seen != wanted:
+        raise Failed(f"{what}: expected {wanted!r}, saw {seen!r}")
+
+
+def expect_match(what, seen, pattern):
+    if not re.search(pattern, seen):
+        raise Failed(f"{what}: expected /{pattern}/, saw {seen!r}")
+
+
+# ---- servers ---------------------------------------------------------------
+
+class Server:
+    """Accepts one connection on a free port and hands it to `behave`."""
+
+    def __init__(self, behave, address="127.0.0.1"):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = socket.socket(family, socket.SOCK_STREAM)
+        self.listener.bind((address, 0))
+        self.listener.listen(1)
+        self.listener.settimeout(LONG_S)
+        self.port = self.listener.getsockname()[1]
+        self.error = None
+        self.behave = behave
+        self.accepted = threading.Event()
+        self.released = threading.Event()  # set when the client has ended
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        try:
+            with self.listener.accept()[0] as conn:
+                self.accepted.set()
+                conn.settimeout(LONG_S)
+                conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.behave(conn, self)
+        except Exception as error:  # shown by the case
+            self.error = error
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.released.set()
+        self.listener.close()
+        self.thread.join(LONG_S)
+
+
+def received(conn):
+    """The client's bytes, piece by piece until it half-closes."""
+    while True:
+        data = conn.recv(65536)
+        if not data:
+            return
+        yield data
+
+
+def echo(conn, _):
+    for data in received(conn):
+        conn.sendall(data)
+
+
+def echo_however_late(conn, server):
+    conn.settimeout(None)
+    echo(conn, server)
+
+
+def echo_at_the_end(conn, _):
+    for data in list(received(conn)):
+        conn.sendall(data)
+
+
+def echo_through_a_straw(conn, _):
+    """Pushes back: takes little at a time and has little room for echoes."""
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+    while True:
+        data = conn.recv(4096)
+        if not data:
+            return
+        conn.sendall(data)
+
+
+def close_after(count):
+    def behave(conn, _):
+        seen = 0
+        while seen < count:
+            data = conn.recv(count - seen)
+            if not data:
+                return
+            conn.sendall(data)
+            seen += len(data)
+        conn.shutdown(socket.SHUT_WR)
+        for _unread in received(conn):  # or closing would send a reset
+            pass
+    return behave
+
+
+def reset(conn, _):
+    conn.recv(1)
+    time.sleep(0.5)  # see case_server_resets
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def say_nothing(_, server):
+    server.released.wait(LONG_S)
+
+
+def echo_and_stay(conn, server):
+    echo(conn, server)
+    server.released.wait(LONG_S)
+
+
+def corrupt(place):
+    def behave(conn, _):
+        seen = 0
+        for data in received(conn):
+            if seen <= place < seen + len(data):
+                data = bytearray(data)
+                data[place - seen] ^= 0x20
+            seen += len(data)
+            try:
+                conn.sendall(data)
+            except OSError:
+                return  # the client saw it and left
+    return behave
+
+
+def echo_and_more(conn, server):
+    echo(conn, server)
+    conn.sendall(b"!")
+
+
+# ---- running the client ----------------------------------------------------
+
+class Run:
+    """One run of the client: exit code, standard output, standard error."""
+
+    def __init__(self, args, data=b""):
+        done = subprocess.run(WINE + [CLIENT] + [str(a) for a in args],
+                              input=data, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=LONG_S,
+                              check=False)
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr.decode("utf-8", "replace").replace("\r", "")
+
+    def expect_echo(self, data):
+        expect("exit code", (self.code, self.err if self.code else ""), (0, ""))
+        expect("bytes on stdout", len(self.out), len(data))
+        expect("checksum of stdout", hashlib.sha256(self.out).hexdigest(),
+               hashlib.sha256(data).hexdigest())
+
+    def expect_failure(self, code, pattern):
+        expect_match("standard error", self.err, pattern)
+        expect("exit code", self.code, code)
+        complaints = [line for line in self.err.splitlines()
+                      if line.startswith("echo_client: ")]
+        expect("lines of complaint", len(complaints), 1)
+
+
+def echoed(data, behave=echo, address="127.0.0.1", args=(), where=None):
+    with Server(behave, address) as server:
+        target = [where.format(server.port)] if where else ["-p", server.port]
+        run = Run(target + list(args), data)
+    expect("the server's own error", server.error, None)
+    run.expect_echo(data)
+    return run
+
+
+def refused_port():
+    """A port on which nobody listens: bound, so that nobody else gets it."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    return holder
+
+
+# ---- cases -----------------------------------------------------------------
+
+def case_one_line():
+    run = echoed(b"hello\n")
+    expect_match("summary", run.err, r"(?m)^1 line, 6 bytes came back unchanged")
+    expect_match("round trip", run.err,
+                 r"(?m)^round trip: min \d+\.\d{3}, median \d+\.\d{3}, "
+                 r"max \d+\.\d{3} ms \(1 measured\)$")
+
+
+def case_no_newline_at_the_end():
+    run = echoed(b"one\ntwo")
+    expect_match("summary", run.err, r"(?m)^2 lines, 7 bytes ")
+
+
+def case_empty_input():
+    run = echoed(b"")
+    expect_match("summary", run.err, r"(?m)^0 lines, 0 bytes ")
+
+
+def case_every_byte_value():
+    echoed(bytes(range(256)) * 3 + b"\x1a\r\n\x00\x1a")
+
+
+def case_20_mb_with_checksum():
+    echoed(random.Random(20).randbytes(20_000_000))
+
+
+def case_20_mb_and_a_server_that_pushes_back():
+    echoed(random.Random(21).randbytes(20_000_000), echo_through_a_straw)
+
+
+def case_server_that_answers_after_the_half_close():
+    echoed(random.Random(22).randbytes(100_000), echo_at_the_end)
+
+
+def case_quiet():
+    run = echoed(b"hello\n", args=["--quiet"])
+    expect("standard error", run.err, "")
+
+
+def case_host_and_port_in_all_spellings():
+    for where in ("127.0.0.1:{}", "localhost:{}", "--host=127.0.0.1:{}", "{}"):
+        echoed(b"x\n", where=where)
+    for args in (["127.0.0.1"], ["--host", "127.0.0.1"]):
+        echoed(b"x\n", args=args)
+    with Server(echo) as server:
+        Run(["127.0.0.1", server.port], b"x\n").expect_echo(b"x\n")
+
+
+def case_ipv6():
+    for where in ("[::1]:{}", "--host=[::1]:{}"):
+        echoed(b"six\n", address="::1", where=where)
+    for args in (["::1"], ["[::1]"]):
+        echoed(b"six\n", address="::1", args=args)
+
+
+def case_input_that_pauses_longer_than_the_timeout():
+    with Server(echo) as server:
+        client = subprocess.Popen(
+            WINE + [CLIENT, "-p", str(server.port), "--timeout", "1"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        client.stdin.write(b"before\n")
+        client.stdin.flush()
+        expect("the first echo", client.stdout.read(7), b"before\n")
+        time.sleep(2.5)  # what is tested: nothing is owed, so nothing is late
+        out, err = client.communicate(b"after\n", timeout=LONG_S)
+    expect("exit code", (client.returncode, err if client.returncode else b""),
+           (0, b""))
+    expect("the second echo", out, b"after\n")
+
+
+def case_output_that_is_not_read_longer_than_the_timeout():
+    data = random.Random(23).randbytes(4_000_000)
+    with Server(echo) as server:
+        client = subprocess.Popen(
+            WINE + [CLIENT, "-p", str(server.port), "--timeout", "1"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+        writer = threading.Thread(
+            target=lambda: (client.stdin.write(data), client.stdin.close()))
+        writer.start()
+        time.sleep(2.5)  # what is tested: the server is not to blame
+        out = client.stdout.read()
+        writer.join()
+        err = client.stderr.read()
+        client.wait(LONG_S)
+    expect("exit code", (client.returncode, err if client.returncode else b""),
+           (0, b""))
+    expect("checksum", hashlib.sha256(out).digest(),
+           hashlib.sha256(data).digest())
+
+
+def case_refused():
+    with refused_port() as holder:
+        run = Run(["-p", holder.getsockname()[1]], b"hello\n")
+    run.expect_failure(1, r"connect 127\.0\.0\.1:\d+: WSAECONNREFUSED \(10061\)"
+                          r".*is a server running")
+    expect("standard output", run.out, b"")
+
+
+def case_unknown_host():
+    Run(["no-such-host.invalid"], b"x\n").expect_failure(
+        1, r"getaddrinfo no-such-host\.invalid: WSA\w+ \(11\d+\).*no such host")
+
+
+def case_server_closes_at_once():
+    with Server(close_after(0)) as server:
+        run = Run(["-p", server.port], b"hello\n")
+    run.expect_failure(1, r"closed early, with 0 of \d+ bytes back")
+
+
+def case_server_closes_in_the_middle():
+    with Server(close_after(3)) as server:
+        run = Run(["-p", server.port], b"hello\n")
+    run.expect_failure(1, r"closed early, with 3 of 6 bytes back")
+    expect("what did come back", run.out, b"hel")
+
+
+def case_server_resets():
+    # Wine shows a reset as the end of the stream unless a receive is pending
+    # at that moment. It is, but for the first instant of the client's life,
+    # and nothing outside the client shows when that is over.
+    for attempt in range(3):
+        with Server(reset) as server:
+            run = Run(["-p", server.port], b"hello\n")
+        if attempt < 2 and "closed early" in run.err:
+            continue
+        run.expect_failure(1, r"(recv|send), with 0 of 6 bytes back: "
+                              r"WSAECONN(RESET|ABORTED) \(100\d\d\).*cut us off")
+        return
+
+
+def case_server_never_answers():
+    with Server(say_nothing) as server:
+        started = time.monotonic()
+        run = Run(["-p", server.port, "--timeout", "2"], b"hello\n")
+        took = time.monotonic() - started
+    run.expect_failure(1, r"WSAETIMEDOUT \(10060\).* 2 s with 0 of 6 bytes")
+    if not 1.9 < took < 40:
+        raise Failed(f"gave up after {took:.1f} s instead of 2")
+
+
+def case_server_never_reads():
+    with Server(say_nothing) as server:
+        run = Run(["-p", server.port, "--timeout", "2"], bytes(30_000_000))
+    run.expect_failure(1, r"WSAETIMEDOUT \(10060\).* with 0 of \d+ bytes")
+
+
+def case_server_never_closes():
+    with Server(echo_and_stay) as server:
+        run = Run(["-p", server.port, "--timeout", "2"], b"hello\n")
+    run.expect_failure(1, r"WSAETIMEDOUT.*with 6 of 6 bytes back; the server "
+                          r"did not close")
+    expect("standard output", run.out, b"hello\n")
+
+
+def case_server_alters_a_byte():
+    with Server(corrupt(4)) as server:
+        run = Run(["-p", server.port], b"hello\n")
+    run.expect_failure(1, r"byte 4 \(counted from 0\) was sent as 0x6f and came "
+                          r"back as 0x4f")
+
+
+def case_server_alters_a_byte_far_into_the_stream():
+    place = 5_000_001
+    data = random.Random(24).randbytes(6_000_000)
+    with Server(corrupt(place)) as server:
+        run = Run(["-p", server.port], data)
+    run.expect_failure(1, rf"byte {place} .* as 0x{data[place]:02x} and came "
+                          rf"back as 0x{data[place] ^ 0x20:02x}")
+
+
+def case_server_adds_a_byte():
+    with Server(echo_and_more) as server:
+        run = Run(["-p", server.port], b"hello\n")
+    run.expect_failure(1, r"byte 6 came back but was never sent")
+
+
+def case_bad_command_lines():
+    for args, pattern in (
+            (["--bogus"], "unknown option '--bogus'"),
+            (["-x"], "unknown option '-x'"),
+            (["--quiet=1"], "unknown option '--quiet=1'"),
+            (["-p"], "value is missing after '-p'"),
+            (["--port"], "value is missing after '--port'"),
+            (["--timeout"], "value is missing after '--timeout'"),
+            (["--host"], "value is missing after '--host'"),
+            (["-p", "0"], "1 to 65535, not '0'"),
+            (["-p", "65536"], "1 to 65535, not '65536'"),
+            (["--port=80x"], "1 to 65535, not '80x'"),
+            (["--port= 80"], "1 to 65535, not ' 80'"),
+            (["--port="], "1 to 65535, not ''"),
+            (["99999999999999999999"], "1 to 65535|no such host"),
+            (["a:b"], "1 to 65535, not 'b'"),
+            (["a:1", "2"], "a port already, then comes '2'"),
+            (["-p", "1", "-p", "2"], "a port already, then comes '2'"),
+            (["a", "--host", "b"], "a host already, then comes 'b'"),
+            (["a", "1", "c"], "1 to 65535, not 'c'|a port already"),
+            (["[::1"], r"brackets .* not '\[::1'"),
+            (["[::1]5566"], r"brackets .* not '\[::1\]5566'"),
+            ([""], "a host is missing"),
+            ([":5566"], "a host is missing"),
+            (["--timeout", "0"], "1 to 3600 whole seconds, not '0'"),
+            (["--timeout", "3601"], "1 to 3600 whole seconds, not '3601'"),
+            (["--timeout=1.5"], "1 to 3600 whole seconds, not '1.5'")):
+        run = Run(args)
+        try:
+            run.expect_failure(1 if "no such host:" in run.err else 2, pattern)
+            expect("standard output", run.out, b"")
+        except Failed as error:
+            raise Failed(f"{args}: {error}") from None
+
+
+def case_help_and_version():
+    for option in ("-h", "--help", "-?", "/?"):
+        run = Run([option])
+        expect("exit code", run.code, 0)
+        expect("standard error", run.err, "")
+        expect_match("help", run.out.decode(), "usage: echo_client")
+    run = Run(["--version"])
+    expect("exit code", run.code, 0)
+    expect_match("version", run.out.decode(), r"^echo_client \d+\.\d+\.\d+\r?\n$")
+
+
+def main():
+    global CLIENT
+    if len(sys.argv) > 1:
+        CLIENT = os.path.abspath(sys.argv[1])
+    if not os.path.exists(CLIENT):
+        print(f"{CLIENT} is not there: build it first", file=sys.stderr)
+        sys.exit(2)
+    cases = [(name[len("case_"):].replace("_", " "), case)
+             for name, case in globals().items() if name.startswith("case_")]
+
+    # One client stays, idle, while all others come and go. Under Wine that
+    # also keeps "Windows" running, which otherwise starts anew each time. It
+    # has to run first: whoever starts Wine's server leaves it the standard
+    # error, and a pipe from there would not end before the server does.
+    with Server(echo_however_late) as server:
+        idle = subprocess.Popen(WINE + [CLIENT, "-p", str(server.port), "-q"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if not server.accepted.wait(LONG_S):
+            idle.kill()
+            print("the first client did not connect", file=sys.stderr)
+            sys.exit(2)
+        for title, case in cases:
+            with suite.check(f"echo_client: {title}"):
+                case()
+        with suite.check("echo_client: idle for the whole time, then one line"):
+            out, _ = idle.communicate(b"still here\n", timeout=LONG_S)
+            expect("echo", out, b"still here\n")
+            expect("exit code", idle.returncode, 0)
+    suite.finish()
+
+
+if __name__ == "__main__":
+    main()
