@@ -1,0 +1,222 @@
+"""What the checks under tests/ share: a line per check, starting servers.
+
+A check is a `with check("what must hold"):` block. It passes when the block
+ends, and fails when anything is raised in it; fail(...) says why in words.
+"""
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+REPORTS = BUILD / "reports"
+WINE = ROOT / "tools" / "wine.sh"
+
+READINESS = ["select", "asyncselect", "eventselect"]
+COMPLETION = ["overlapped_event", "overlapped_routine", "iocp"]
+MODELS = READINESS + COMPLETION
+
+# Generous, for a machine with other work to do; nothing waits this long when
+# all is well.
+PATIENCE = 60.0
+
+passed = 0
+failed = 0
+
+
+class Failed(Exception):
+    """A check did not hold; the text says what was seen."""
+
+
+def fail(text):
+    raise Failed(text)
+
+
+@contextlib.contextmanager
+def check(name):
+    global passed, failed
+    began = time.monotonic()
+    try:
+        yield
+    except Exception as error:  # a crash of a check is a failed check
+        failed += 1
+        text = str(error) if isinstance(error, Failed) else \
+            traceback.format_exc()
+        print(f"FAILED {name}")
+        for line in text.rstrip().splitlines():
+            print(f"       {line}")
+    else:
+        passed += 1
+        took = time.monotonic() - began
+        print(f"ok     {name}" + (f" ({took:.1f} s)" if took >= 1 else ""))
+    sys.stdout.flush()
+
+
+def finish():
+    """The last line, and an exit status: nothing checked is a failure."""
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(0 if passed and not failed else 1)
+
+
+def run(command, *, status=0, timeout=PATIENCE, **options):
+    """Run a command, return its standard output. Another exit status than
+    the expected one (None: any) raises Failed with all that it printed."""
+    try:
+        done = subprocess.run([str(word) for word in command], text=True,
+                              stdin=options.pop("stdin", subprocess.DEVNULL)
+                              if "input" not in options else None,
+                              capture_output=True, timeout=timeout, cwd=ROOT,
+                              errors="replace", **options)
+    except subprocess.TimeoutExpired as late:
+        raise Failed(f"{command}: still running after {timeout} s\n"
+                     f"{late.stdout or ''}{late.stderr or ''}") from late
+    if status is not None and done.returncode != status:
+        fail(f"{' '.join(map(str, command))}: exit status {done.returncode}, "
+             f"not {status}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def count_others(command, *, timeout, hide=None, **options):
+    """Run a program that prints a line per check of its own and at the end
+    `N passed, N failed`. Show its lines but those that begin with `hide`, add
+    its numbers to ours, and return them. Raises Failed if it does not end
+    so."""
+    global passed, failed
+    closing = None
+    with subprocess.Popen([str(word) for word in command], cwd=ROOT,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, **options) as process:
+        try:
+            output = Lines(process.stdout)
+            while (line := output.read(timeout)) is not None:
+                if match := re.match(r"(\d+) passed, (\d+) failed", line):
+                    closing = int(match[1]), int(match[2])
+                elif not (hide and line.startswith(hide)):
+                    print(line, flush=True)
+            status = process.wait(timeout)
+        finally:
+            process.kill()
+    if closing is None:
+        fail(f"exit status {status} and no closing line")
+    passed += closing[0]
+    failed += closing[1]
+    if (status != 0) != (closing[1] != 0):
+        fail(f"exit status {status} with {closing[1]} failed")
+    return closing
+
+
+class Lines:
+    """Read lines from a pipe, each with a time limit."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.text = ""
+
+    def read(self, timeout=PATIENCE):
+        """The next line, or None at the end."""
+        deadline = time.monotonic() + timeout
+        while "\n" not in self.text:
+            left = deadline - time.monotonic()
+            ready, _, _ = select.select([self.stream], [], [], max(left, 0))
+            if not ready:
+                fail(f"no line within {timeout} s; got {self.text!r}")
+            piece = os.read(self.stream.fileno(), 65536)
+            if not piece:
+                line, self.text = self.text, ""
+                return line or None
+            self.text += piece.decode(errors="replace")
+        line, self.text = self.text.split("\n", 1)
+        return line.rstrip("\r")
+
+    def rest(self, timeout=PATIENCE):
+        lines = []
+        while (line := self.read(timeout)) is not None:
+            lines.append(line)
+        return lines
+
+
+class Server:
+    """One server program under Wine, from its ready line to its summary.
+
+        with Server("iocp") as server:
+            ... server.port ...
+            lines = server.stop()
+    """
+
+    READY = re.compile(r"^(\w+): listening on (\S+):(\d+), pid (\d+), "
+                       r"(\d+) threads? \(Ctrl\+C stops\)$")
+
+    def __init__(self, model, *options, exe=None, env=None):
+        self.model = model
+        self.exe = exe or BUILD / "bin" / f"{model}.exe"
+        self.errors = open(REPORTS / f"{model}.stderr", "w+",
+                           encoding="utf-8", errors="replace")
+        self.process = subprocess.Popen(
+            [str(WINE), str(self.exe), "--port", "0", "--stop-on-eof",
+             *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.errors, cwd=ROOT, env=env)
+        try:
+            self.output = Lines(self.process.stdout)
+            line = self.output.read()
+            match = self.READY.match(line or "")
+            if not match or match[1] != model:
+                fail(f"{model}: first line is {line!r}, not a ready line"
+                     f"\n{self.error_text()}")
+            self.port = int(match[3])
+        except BaseException:
+            self.end()
+            raise
+
+    def error_text(self):
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def wait(self):
+        """Everything that is left on its standard output, once it ended as
+        it should."""
+        lines = self.output.rest()
+        status = self.process.wait(timeout=PATIENCE)
+        if status != 0:
+            fail(f"{self.model}: exit status {status}\n" + "\n".join(lines) +
+                 "\n" + self.error_text())
+        stopped = [line for line in lines
+                   if line.startswith(f"{self.model}: stopped after ")]
+        if len(stopped) != 1:
+            fail(f"{self.model}: no summary at the end:\n" + "\n".join(lines))
+        return lines
+
+    def stop(self):
+        """Close its standard input, which asks it to stop."""
+        self.process.stdin.close()
+        return self.wait()
+
+    def interrupt(self):
+        """What Ctrl+C in a terminal does."""
+        self.process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.errors):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+
+REPORTS.mkdir(parents=True, exist_ok=True)
