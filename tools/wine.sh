@@ -8,7 +8,8 @@
 # exit code are the program's own.
 #
 #   tools/wine.sh --alone PROGRAM.exe ...   afterwards end all that it left
-#   tools/wine.sh --prepare                 only make the folder
+#   tools/wine.sh --prepare                 only make the folder, and keep its
+#                                           wineserver until --end
 #   tools/wine.sh --end                     end every process that runs in it
 set -euo pipefail
 
@@ -82,6 +83,9 @@ case ${1:-} in
     ;;
 --prepare)
     prepare
+    # Otherwise it ends with each program, and one that starts just then may
+    # find nobody. It is an error, and no harm, when it runs already.
+    wineserver -p 2>/dev/null || true
     ;;
 --end)
     end

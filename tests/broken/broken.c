@@ -41,8 +41,8 @@ static const struct bug {
     {"shares-a-buffer", "E1.9", "share a buffer"},
     {"sends-to-newest", "E1.9", "another one's bytes"},
     {"overlooks-fin", "E2.1", "FIN is overlooked"},
-    {"drops-echo-at-fin", "E2.2", "rest of the echo is missing"},
-    {"aborts-at-fin", "E2.3,E2.4", "close"},
+    {"drops-echo-at-fin", "E2.2,E2.4", "rest of the echo is missing"},
+    {"aborts-at-fin", "E2.3", "close"},
     {"hurries-at-fin", "E2.5", "slow"},
     {"closes-neighbour", "E2.6", "wrong connection was closed"},
     {"forgets-after-stall", "E3.1", "does not go on"},
@@ -339,7 +339,7 @@ static int conn_receive(struct conn *c)
         die_call("recv", WSAGetLastError());
     if (c->len > 0 && bug("drops-echo-at-fin")) {
         char next;
-        if (readable(c->sock, 50, false, NULL) &&
+        if (readable(c->sock, 1000, false, NULL) &&
             recv(c->sock, &next, 1, MSG_PEEK) == 0)
             return 0;
     }
@@ -352,8 +352,8 @@ static void echo(struct conn *c)
 {
     for (;;) {
         int len = conn_receive(c);
-        if (len <= 0 && bug("takes-end-for-data"))
-            continue;
+        if (len <= 0 && bug("takes-end-for-data") && c->id % 8 == 0)
+            continue; /* a few are enough to spin */
         if (len == 0 && bug("overlooks-fin"))
             Sleep(INFINITE);
         if (len <= 0)

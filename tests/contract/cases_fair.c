@@ -135,8 +135,6 @@ static void round_trip(struct test *t)
              "median %.1f ms, worst %.1f ms", middle, took[TIMES - 1]);
 }
 
-enum { IDLE_PERCENT = 10 };
-
 static void expect_idle(struct test *t, const char *hint)
 {
     double percent = idle_cpu(t);

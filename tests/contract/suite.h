@@ -182,7 +182,10 @@ void expect_exit(struct test *t, unsigned long code, unsigned long ms,
 /* Measure the case's server, or fail. */
 struct server_usage measure(struct test *t);
 
-/* CPU time in per cent of one processor while nothing is asked of it. */
+/* CPU time in per cent of one processor while nothing is asked of it; and how
+ * much is too much. A server that waits uses none. One that spins uses all it
+ * gets, which may be little where others want the processor too. */
+enum { IDLE_PERCENT = 4 };
 double idle_cpu(struct test *t);
 
 /* The port of a target, in host order; and one that nobody uses just now. */
