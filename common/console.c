@@ -38,6 +38,11 @@ void console_hold(void)
 {
     DWORD ids[2];
     DWORD mode;
+
+    /* Wine makes up a console of our own for a terminal that stays open. */
+    if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") !=
+        NULL)
+        return;
     if (GetConsoleWindow() == NULL || GetConsoleProcessList(ids, 2) != 1)
         return; /* somebody else, such as cmd.exe, keeps the window open */
     if (!GetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), &mode))

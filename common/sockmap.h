@@ -27,7 +27,7 @@ struct sockmap {
 /* Start with this: `struct sockmap map = {0};` */
 
 /* Add a socket that is not in the map. False, with the map as it was, when
- * there is no memory. Does not own what value points to. */
+ * there is no memory. Does not own what value points to, which is not NULL. */
 bool sockmap_put(struct sockmap *map, SOCKET sock, void *value);
 
 /* What was put for the socket, or NULL. */

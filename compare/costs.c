@@ -194,7 +194,7 @@ static void print_costs(const char *model)
     struct calls few = calls_of_echoes(model, FEW);
     struct calls many = calls_of_echoes(model, MANY);
     usage_of_idle(model, &before, &after);
-    printf("| %-18s | %10.2f | %10.2f | %13.2f | %12.1f | %11.3f |\n", model,
+    printf("| %-18s | %10.2f | %10.2f | %13.2f | %12.1f | %12.3f |\n", model,
            (many.all - few.all) / (MANY - FEW),
            (many.waits - few.waits) / (MANY - FEW),
            ((double)after.handles - (double)before.handles) / IDLE,
@@ -208,9 +208,9 @@ int main(int argc, char **argv)
 {
     err_program("costs");
     net_start();
-    printf("| %-18s | %-10s | %-10s | %-13s | %-12s | %-11s |\n"
+    printf("| %-18s | %-10s | %-10s | %-13s | %-12s | %-12s |\n"
            "| ------------------ | ---------: | ---------: | ------------: | "
-           "-----------: | ----------: |\n",
+           "-----------: | -----------: |\n",
            "model", "calls/echo", "waits/echo", "handles/idle", "KiB/idle",
            "threads/idle");
     if (argc > 1) {

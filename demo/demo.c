@@ -239,8 +239,9 @@ static void print_head(void)
 static void print_foot(int passed)
 {
     printf("\nThreads, handles and memory (working set) are the server's while "
-           "all clients\nare busy; clients at once is its own count. A round "
-           "trip includes the wait\nwhile the other %d are served.\n",
+           "all clients\nare busy; one of its threads only waits for the order "
+           "to stop. Clients at once\nis its own count. A round trip includes "
+           "the wait while the other %d are served.\n",
            CLIENTS - 1);
     if (server_on_wine())
         printf("Wine does these calls in its own way, and counts handles in "

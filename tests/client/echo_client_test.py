@@ -329,6 +329,20 @@ def case_server_closes_in_the_middle():
     expect("what did come back", run.out, b"hel")
 
 
+def case_server_closes_while_we_have_more_to_say():
+    with Server(close_after(7)) as server:
+        client = subprocess.Popen(
+            WINE + [CLIENT, "-p", str(server.port)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        client.stdin.write(b"before\n")
+        client.stdin.flush()
+        code = client.wait(LONG_S)  # our end of its input is still open
+        err = client.stderr.read().decode()
+        client.stdin.close()
+    expect("exit code", code, 1)
+    expect_match("standard error", err, r"closed early, with 7 of 7 bytes")
+
+
 def case_server_resets():
     # Wine shows a reset as the end of the stream unless a receive is pending
     # at that moment. It is, but for the first instant of the client's life,

@@ -166,13 +166,36 @@ static void burst_of_150_waits_in_the_backlog(void)
 {
     enum { BURST = 150 };
     SOCKET burst[BURST];
+    int count = 0;
+    bool connected = true;
     struct args args = args_for("127.0.0.1", 0);
-    SOCKET listener = net_listen(&args);
-    for (int i = 0; i < BURST; i++)
-        burst[i] = connect_to(listener); /* nobody accepts */
-    for (int i = 0; i < BURST; i++)
-        closesocket(burst[i]);
+    SOCKET listener = net_listen(&args); /* nobody accepts */
+    args = args_for("127.0.0.1", port_of(listener));
+    while (connected && count < BURST) {
+        u_long on = 1;
+        struct timeval patience = {.tv_sec = 10};
+        SOCKET sock = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+        fd_set done = {.fd_count = 1, .fd_array = {sock}};
+        CHECK_INT(ioctlsocket(sock, (long)FIONBIO, &on), 0);
+        (void)connect(sock, (struct sockaddr *)&args.address, args.address_len);
+        test_note("connection %d", count + 1);
+        connected = CHECK_INT(select(0, NULL, &done, NULL, &patience), 1);
+        burst[count++] = sock;
+    }
+    while (count > 0)
+        closesocket(burst[--count]);
     closesocket(listener);
+}
+
+static void who_left_before_accept(void)
+{
+    CHECK(net_newcomer_left(WSAECONNRESET));
+    CHECK(net_newcomer_left(WSAECONNABORTED));
+    CHECK(net_newcomer_left(WSAENOTCONN));
+    CHECK(!net_newcomer_left(0));
+    CHECK(!net_newcomer_left(WSAEMFILE));
+    CHECK(!net_newcomer_left(WSAEWOULDBLOCK));
+    CHECK(!net_newcomer_left(WSAENOTSOCK));
 }
 
 static void taken_port(void)
@@ -237,6 +260,7 @@ void test_net(void)
     RUN(listens_on_ipv6);
     RUN(options_of_listener_and_connection);
     RUN(burst_of_150_waits_in_the_backlog);
+    RUN(who_left_before_accept);
     RUN(taken_port);
     RUN(address_of_another_machine);
     RUN(warns_beyond_loopback);
