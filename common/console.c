@@ -48,5 +48,6 @@ void console_hold(void)
     if (!GetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), &mode))
         return;
     fputs("Press any key to close this window.\n", stderr);
+    fflush(stderr);
     (void)_getch();
 }

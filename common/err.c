@@ -141,8 +141,8 @@ void err_describe(unsigned long code, char *out, size_t size)
 
 void err_print(const char *format, ...)
 {
-    /* One write for the whole line, so that lines of several threads never
-     * mix. A longer one than any of ours is cut, but keeps its end of line. */
+    /* One call for the whole line, so that lines of several threads never mix.
+     * A longer one than any of ours is cut, but keeps its end of line. */
     char line[1024];
     int len = snprintf(line, sizeof line - 1, "%s: ", program);
     va_list args;

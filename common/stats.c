@@ -28,8 +28,10 @@ void stats_begin(const struct model *the_model, const struct args *args)
     verbose = args->verbose;
     QueryPerformanceCounter(&started);
 
-    /* Lines are flushed one by one; the buffer makes each a single write. */
+    /* Lines are flushed one by one; the buffers make each a single write, so
+     * that lines of several threads never mix. */
     (void)setvbuf(stdout, NULL, _IOFBF, 4096);
+    (void)setvbuf(stderr, NULL, _IOFBF, 4096);
 }
 
 void stats_ready(SOCKET listener, unsigned long threads)

@@ -21,7 +21,8 @@ packages() {
             "xvfb xdotool imagemagick fonts-wine"
         ;;
     sanitize)
-        echo "$build $wine gcc libc6-dev wine64-tools libwine-dev python3"
+        # winegcc does not start without g++, which it has no use for here
+        echo "$build $wine gcc g++ libc6-dev wine64-tools libwine-dev python3"
         ;;
     style)
         echo "$build clang-format clang-tidy cppcheck shellcheck"
@@ -63,7 +64,6 @@ for package in $(tr ' ' '\n' <<<"$wanted" | sort -u); do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
-echo "setup: installing ${missing[*]}"
 if [ "$(id -u)" -eq 0 ]; then
     as_root=(env)
 elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
@@ -75,6 +75,7 @@ else
     exit 1
 fi
 
+echo "setup: installing ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 apt() {
