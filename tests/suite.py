@@ -4,6 +4,7 @@ A check is a `with check("what must hold"):` block. It passes when the block
 ends, and fails when anything is raised in it; fail(...) says why in words.
 """
 
+import concurrent.futures
 import contextlib
 import os
 import re
@@ -111,6 +112,29 @@ def count_others(command, *, timeout, hide=None, **options):
     if (status != 0) != (closing[1] != 0):
         fail(f"exit status {status} with {closing[1]} failed")
     return closing
+
+
+def count_each(commands, *, timeout, at_once=2):
+    """Like count_others() for several, some at the same time: each one's lines
+    are shown when it has ended, so that they do not mix."""
+    global passed, failed
+
+    def start(command):
+        return subprocess.run([str(word) for word in command], cwd=ROOT,
+                              stdin=subprocess.DEVNULL, timeout=timeout,
+                              stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.STDOUT, errors="replace")
+
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        for done in pool.map(start, commands):
+            *lines, last = done.stdout.splitlines() or [""]
+            match = re.match(r"(\d+) passed, (\d+) failed", last)
+            print("\n".join(lines if match else [*lines, last]), flush=True)
+            passed += int(match[1]) if match else 0
+            failed += int(match[2]) if match else 1
+            if not match:
+                print(f"FAILED exit status {done.returncode} and no closing "
+                      "line", flush=True)
 
 
 class Lines:

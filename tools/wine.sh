@@ -73,7 +73,7 @@ end() {
 serve() {
     # It keeps every handle of every program: both ends of 4,000 connections.
     ulimit -n "$(ulimit -Hn)"
-    wineserver </dev/null >/dev/null 2>&1 || true # it may be there already
+    wineserver "$@" </dev/null >/dev/null 2>&1 || true # it may be there already
 }
 
 case ${1:-} in
@@ -84,8 +84,8 @@ case ${1:-} in
 --prepare)
     prepare
     # Otherwise it ends with each program, and one that starts just then may
-    # find nobody. It is an error, and no harm, when it runs already.
-    wineserver -p 2>/dev/null || true
+    # find nobody.
+    serve -p
     ;;
 --end)
     end
