@@ -52,7 +52,6 @@ show() {
 
 export WINE="$PWD/tools/wine.sh"
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-tools/wine.sh --prepare || exit 1
 trap 'tools/wine.sh --end' EXIT
 
 for part in "${parts[@]}"; do
@@ -60,6 +59,7 @@ for part in "${parts[@]}"; do
     log=$reports/$part.log
     began=$SECONDS
     echo "== $part"
+    tools/wine.sh --prepare || exit 1 # the part before may have ended it
     timeout -k 10 "$limit" "${command[@]}" </dev/null 2>&1 |
         tee "$log" | show
     status=${PIPESTATUS[0]}
