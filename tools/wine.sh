@@ -84,8 +84,10 @@ case ${1:-} in
 --prepare)
     prepare
     # Otherwise it ends with each program, and one that starts just then may
-    # find nobody.
+    # find nobody. Its services come with the first program, and would keep
+    # that one's output open as long as they run: so let the first have none.
     serve -p
+    "$wine" cmd.exe /c exit </dev/null >/dev/null 2>&1
     ;;
 --end)
     end
