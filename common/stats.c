@@ -57,7 +57,7 @@ static void raise_to(volatile LONG *most, LONG now)
 
 unsigned long stats_opened(const struct sockaddr_storage *peer)
 {
-    LONG id = InterlockedIncrement(&connections);
+    long id = InterlockedIncrement(&connections);
     raise_to(&most_clients, InterlockedIncrement(&clients));
     if (!quiet) {
         char name[NET_NAME_SIZE];
@@ -70,7 +70,7 @@ unsigned long stats_opened(const struct sockaddr_storage *peer)
 
 void stats_refused(unsigned long limit)
 {
-    LONG id = InterlockedIncrement(&connections);
+    long id = InterlockedIncrement(&connections);
     InterlockedIncrement(&refused);
     if (!quiet) {
         printf("#%ld refused: %lu client%s is the limit\n", id, limit,
@@ -81,7 +81,7 @@ void stats_refused(unsigned long limit)
 
 void stats_refused_error(const char *call, unsigned long code)
 {
-    LONG id = InterlockedIncrement(&connections);
+    long id = InterlockedIncrement(&connections);
     InterlockedIncrement(&refused);
     err_print("#%ld refused: %s: %s (%lu)", id, call, err_name(code), code);
 }
@@ -134,8 +134,9 @@ void stats_summary(void)
 
     printf("%s: stopped after %.1f s: %ld clients, %ld refused, %ld reset, "
            "%ld at once, %lld echoes, %lld bytes\n",
-           model->name, seconds, connections - refused, refused, resets,
-           most_clients, (long long)echoes, (long long)bytes);
+           model->name, seconds, (long)(connections - refused), (long)refused,
+           (long)resets, (long)most_clients, (long long)echoes,
+           (long long)bytes);
     trace_summary((unsigned long long)echoes);
     fflush(stdout);
 }
