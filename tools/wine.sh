@@ -30,6 +30,16 @@ else
     exit 127
 fi
 
+# Wine cannot do without one fixed page, at 0x7ffe0000. The kernel puts a new
+# program's heap anywhere within a gigabyte, and so onto that page once in some
+# thousand starts: the program is dead before it begins, and CreateProcess()
+# says ERROR_INTERNAL_ERROR (1359). Where it may be, that is switched off.
+if setarch -R true 2>/dev/null; then
+    loader=(setarch -R "$wine")
+else
+    loader=("$wine")
+fi
+
 wineserver() {
     local server
     for server in /usr/lib/wine/wineserver "$(command -v wineserver)"; do
@@ -51,7 +61,7 @@ prepare() {
     (
         flock 9
         [ ! -e "$WINEPREFIX/.ready" ] || exit 0
-        if ! env -u DISPLAY "$wine" wineboot.exe --init \
+        if ! env -u DISPLAY "${loader[@]}" wineboot.exe --init \
             </dev/null >"$log" 2>&1 9>&-; then
             cat "$log" >&2
             echo "wine.sh: could not make $WINEPREFIX" >&2
@@ -87,7 +97,7 @@ case ${1:-} in
     # find nobody. Its services come with the first program, and would keep
     # that one's output open as long as they run: so let the first have none.
     serve -p
-    "$wine" cmd.exe /c exit </dev/null >/dev/null 2>&1
+    "${loader[@]}" cmd.exe /c exit </dev/null >/dev/null 2>&1
     ;;
 --end)
     end
@@ -97,12 +107,12 @@ case ${1:-} in
     prepare
     serve
     trap end EXIT
-    "$wine" "$@"
+    "${loader[@]}" "$@"
     ;;
 *)
     prepare
     serve
     # Only Wine gets the sanitizer (tests/sanitize), not this shell.
-    exec env ${WINE_PRELOAD:+LD_PRELOAD="$WINE_PRELOAD"} "$wine" "$@"
+    exec env ${WINE_PRELOAD:+LD_PRELOAD="$WINE_PRELOAD"} "${loader[@]}" "$@"
     ;;
 esac
