@@ -154,7 +154,7 @@ static void conn_open(struct server *srv, SOCKET sock,
         c->next->prev = c;
     srv->conns = c;
     srv->count++;
-    c->id = stats_opened(peer);
+    c->id = stats_opened(sock, peer);
     window_add_client(c->id, peer);
     return;
 
@@ -324,6 +324,8 @@ static void open_message_window(struct server *srv)
     if (srv->window == NULL)
         die_call("CreateWindowW", GetLastError());
     SetWindowLongPtrW(srv->window, GWLP_USERDATA, (LONG_PTR)srv);
+    trace_name(WM_SOCKET, "WM_SOCKET");
+    trace_name(WM_STOP, "WM_STOP");
 }
 
 static void server_start(struct server *srv)
@@ -364,6 +366,7 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     stats_begin(&model, &srv.args);
+    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);

@@ -40,11 +40,14 @@ static void print_help(const struct model *model)
            "  -q, --quiet          ready line, summary and errors only\n"
            "  -v, --verbose        also every receive and send\n"
            "      --stop-on-eof    stop when standard input ends\n"
+           "      --trace          tell every Winsock call on standard error\n"
+           "      --trace-file F   keep the calls in F: .json for Perfetto and\n"
+           "                       chrome://tracing, .jsonl for programs\n"
            "  -h, --help, -?, /?   this text\n"
            "      --version        the version\n\n"
            "Ctrl+C stops the server, a second Ctrl+C at once.\n"
            "Exit codes: 0 stopped as asked, 1 failed while serving,\n"
-           "            2 bad command line, 3 cannot listen.\n");
+           "            2 bad command line, 3 cannot listen (or write F).\n");
 }
 
 bool args_number(const char *text, unsigned long min, unsigned long max,
@@ -131,6 +134,28 @@ static void take_address(struct reader *r, struct args *args)
     }
 }
 
+static bool read_trace_option(struct reader *r, struct args *args)
+{
+    if (is(r, NULL, "--trace")) {
+        args->trace = take_flag(r);
+    } else if (is(r, NULL, "--trace-file")) {
+        const char *name = take_value(r);
+        const char *end = strrchr(name, '.');
+        if (end == NULL ||
+            (_stricmp(end, ".json") != 0 && _stricmp(end, ".jsonl") != 0))
+            usage_error("%s takes a name that ends in .json or .jsonl, not "
+                        "'%s'",
+                        r->name, name);
+        args->trace_file = name;
+    } else {
+        return false;
+    }
+#ifndef TRACE
+    usage_error("%s: this program was built without tracing%s", r->name, "");
+#endif
+    return true;
+}
+
 /* The options that only some of the models have. */
 static bool read_model_option(struct reader *r, struct args *args)
 {
@@ -174,7 +199,7 @@ static void read_option(struct reader *r, struct args *args,
         args->verbose = take_flag(r);
     } else if (is(r, NULL, "--stop-on-eof")) {
         args->stop_on_eof = take_flag(r);
-    } else if (!read_model_option(r, args)) {
+    } else if (!read_trace_option(r, args) && !read_model_option(r, args)) {
         usage_error("unknown option '%s'%s", r->argv[r->at], "");
     }
 }

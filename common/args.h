@@ -33,6 +33,8 @@ struct args {
     unsigned long buffer;  /* bytes per connection */
     unsigned long batch;   /* packets per call of a port's worker */
     bool window;
+    bool trace;             /* tell the calls on standard error */
+    const char *trace_file; /* or NULL; ends in .json or .jsonl */
     bool quiet;
     bool verbose;
     bool stop_on_eof;

@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "common/net.h"
+#include "common/trace.h"
 
 void net_start(void)
 {
@@ -83,6 +84,7 @@ SOCKET net_listen(const struct args *args)
     if (listen(sock, SOMAXCONN) == SOCKET_ERROR)
         listen_failed("listen", WSAGetLastError(), args);
 
+    trace_name(sock, "listener");
     if (!is_loopback(&args->address)) {
         char name[NET_NAME_SIZE];
         net_local_name(sock, name, sizeof name);

@@ -55,10 +55,11 @@ static void raise_to(volatile LONG *most, LONG now)
     }
 }
 
-unsigned long stats_opened(const struct sockaddr_storage *peer)
+unsigned long stats_opened(SOCKET sock, const struct sockaddr_storage *peer)
 {
     long id = InterlockedIncrement(&connections);
     raise_to(&most_clients, InterlockedIncrement(&clients));
+    trace_connection(sock, (unsigned long)id);
     if (!quiet) {
         char name[NET_NAME_SIZE];
         net_name(peer, name, sizeof name);

@@ -21,7 +21,7 @@ void stats_begin(const struct model *model, const struct args *args);
 void stats_ready(SOCKET listener, unsigned long threads);
 
 /* A connection came. Returns its number, the #17 of all later lines. */
-unsigned long stats_opened(const struct sockaddr_storage *peer);
+unsigned long stats_opened(SOCKET sock, const struct sockaddr_storage *peer);
 
 /* A connection came and was turned away at the limit of `limit` clients. */
 void stats_refused(unsigned long limit);

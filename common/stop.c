@@ -6,6 +6,7 @@
 #include "common/console.h"
 #include "common/err.h"
 #include "common/stop.h"
+#include "common/trace.h"
 
 /* Windows ends a process whose console was closed about five seconds after
  * telling it so, and at once when the handler returns. */
@@ -24,8 +25,10 @@ static bool stop_ask(void)
     AcquireSRWLockExclusive(&lock);
     bool first = !asked;
     asked = true;
-    if (first && wake != NULL)
+    if (first && wake != NULL) {
+        trace_thread("stop");
         wake(wake_arg);
+    }
     ReleaseSRWLockExclusive(&lock);
     return first;
 }

@@ -208,6 +208,7 @@ static struct waiter *waiter_new(struct server *srv)
         free(w);
         return NULL;
     }
+    trace_name((ULONG_PTR)wake, "wake");
     w->srv = srv;
     InitializeSRWLock(&w->lock);
     waiter_add(w, wake, NULL);
@@ -292,7 +293,7 @@ static void conn_open(struct server *srv, SOCKET sock,
         stats_refused_error("WSAEventSelect", (unsigned long)WSAGetLastError());
         goto refuse;
     }
-    c->id = stats_opened(peer);
+    c->id = stats_opened(sock, peer);
     waiter_give(w, c);
     return;
 
@@ -474,6 +475,7 @@ static void waiter_close(struct waiter *w)
 static unsigned __stdcall waiter_main(void *arg)
 {
     struct waiter *w = arg;
+    trace_thread("waiter #");
     waiter_run(w);
     waiter_close(w);
     return 0;
@@ -504,6 +506,7 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     stats_begin(&model, &srv.args);
+    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);

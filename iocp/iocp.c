@@ -231,7 +231,7 @@ static void conn_open(struct server *srv, SOCKET sock,
         stats_refused_error("CreateIoCompletionPort", GetLastError());
         goto refuse;
     }
-    c->id = stats_opened(peer);
+    c->id = stats_opened(sock, peer);
     InterlockedIncrement(&srv->live);
     AcquireSRWLockExclusive(&srv->lock);
     c->next = srv->conns;
@@ -271,6 +271,7 @@ static void accept_failed(struct server *srv, struct accept_op *a,
  * say nothing use up every AcceptEx(). */
 static void accept_post(struct server *srv, struct accept_op *a)
 {
+    LPFN_ACCEPTEX accept_ex = srv->accept_ex;
     InterlockedIncrement(&srv->live);
     a->ov = (OVERLAPPED){0};
     a->sock =
@@ -283,13 +284,11 @@ static void accept_post(struct server *srv, struct accept_op *a)
     DWORD len = 0;
     int err = WSA_OPERATION_ABORTED;
     AcquireSRWLockShared(&srv->lock);
-    if (!srv->stopping) {
-        trace_call(AcceptEx);
-        err = srv->accept_ex(srv->listener, a->sock, a->addresses, 0,
-                             ADDRESS_SIZE, ADDRESS_SIZE, &len, &a->ov)
+    if (!srv->stopping)
+        err = accept_ex(srv->listener, a->sock, a->addresses, 0, ADDRESS_SIZE,
+                        ADDRESS_SIZE, &len, &a->ov)
                   ? 0
                   : WSAGetLastError();
-    }
     ReleaseSRWLockShared(&srv->lock);
     if (err != 0 && err != WSA_IO_PENDING)
         accept_failed(srv, a, "AcceptEx", err);
@@ -302,6 +301,7 @@ static void on_accept(struct server *srv, struct accept_op *a, DWORD err)
     SOCKET sock = a->sock;
     struct sockaddr_storage peer;
     int peer_len = sizeof peer;
+    trace_event("accept done", &a->ov, 0, err);
 
     /* Until this call the socket is only half connected on Windows: shutdown()
      * and getpeername() fail, and no option of the listener is inherited. Wine
@@ -368,6 +368,7 @@ static void conn_post_send(struct server *srv, struct conn *c)
 
 static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
 {
+    trace_event("recv done", &c->ov, len, err);
     if (err != 0 || len == 0) {
         /* On 0 bytes the client will say no more, and all that it said is back
          * with it: nothing is received while bytes are owed. */
@@ -384,6 +385,7 @@ static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
  * so many words: count, and ask again for what is left. */
 static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err)
 {
+    trace_event("send done", &c->ov, len, err);
     if (err != 0) {
         conn_close(srv, c, err);
         return;
@@ -459,6 +461,7 @@ static LPFN_ACCEPTEX find_accept_ex(SOCKET sock)
 static unsigned __stdcall worker_main(void *arg)
 {
     struct server *srv = arg;
+    trace_thread("worker #");
     if (srv->args.batch == 1) {
         worker_run(srv);
         return 0;
@@ -561,6 +564,7 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     stats_begin(&model, &srv.args);
+    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);

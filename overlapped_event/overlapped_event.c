@@ -219,6 +219,7 @@ static struct waiter *waiter_new(struct server *srv)
         free(w);
         return NULL;
     }
+    trace_name((ULONG_PTR)wake, "wake");
     w->srv = srv;
     InitializeSRWLock(&w->lock);
     waiter_add(w, wake, NULL);
@@ -297,7 +298,7 @@ static void conn_open(struct server *srv, SOCKET sock,
         goto refuse;
     }
     *c = (struct conn){.sock = sock, .ov.hEvent = event};
-    c->id = stats_opened(peer);
+    c->id = stats_opened(sock, peer);
     waiter_give(w, c);
     return;
 
@@ -314,6 +315,7 @@ refuse:
 static void accept_post(struct server *srv)
 {
     struct accept_op *a = srv->accepting;
+    LPFN_ACCEPTEX accept_ex = srv->accept_ex;
     a->sock =
         WSASocketW(srv->args.address.ss_family, SOCK_STREAM, IPPROTO_TCP, NULL,
                    0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
@@ -328,9 +330,8 @@ static void accept_post(struct server *srv)
     }
     a->ov = (OVERLAPPED){.hEvent = a->ov.hEvent};
     DWORD len = 0;
-    trace_call(AcceptEx);
-    if (!srv->accept_ex(srv->listener, a->sock, a->addresses, 0, ADDRESS_SIZE,
-                        ADDRESS_SIZE, &len, &a->ov) &&
+    if (!accept_ex(srv->listener, a->sock, a->addresses, 0, ADDRESS_SIZE,
+                   ADDRESS_SIZE, &len, &a->ov) &&
         WSAGetLastError() != WSA_IO_PENDING)
         die_call("AcceptEx", WSAGetLastError());
 }
@@ -346,6 +347,8 @@ static void on_accept(struct server *srv)
     int peer_len = sizeof peer;
     bool connected =
         WSAGetOverlappedResult(srv->listener, &a->ov, &len, FALSE, &flags);
+    trace_event("accept done", &a->ov, 0,
+                connected ? 0 : (DWORD)WSAGetLastError());
 
     /* Until this call the socket is only half connected on Windows: shutdown()
      * and getpeername() fail, and no option of the listener is inherited. Wine
@@ -399,6 +402,7 @@ static void conn_post_send(struct waiter *w, struct conn *c)
 
 static void on_recv(struct waiter *w, struct conn *c, DWORD len, DWORD err)
 {
+    trace_event("recv done", &c->ov, len, err);
     if (err != 0 || len == 0) {
         /* On 0 bytes the client will say no more, and all that it said is back
          * with it: nothing is received while bytes are owed. */
@@ -415,6 +419,7 @@ static void on_recv(struct waiter *w, struct conn *c, DWORD len, DWORD err)
  * so many words: count, and ask again for what is left. */
 static void on_sent(struct waiter *w, struct conn *c, DWORD len, DWORD err)
 {
+    trace_event("send done", &c->ov, len, err);
     if (err != 0) {
         conn_close(w, c, err);
         return;
@@ -538,6 +543,7 @@ static void waiter_close(struct waiter *w)
 static unsigned __stdcall waiter_main(void *arg)
 {
     struct waiter *w = arg;
+    trace_thread("waiter #");
     waiter_run(w);
     waiter_close(w);
     return 0;
@@ -574,6 +580,7 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     stats_begin(&model, &srv.args);
+    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);

@@ -108,6 +108,7 @@ static void CALLBACK worker_add(ULONG_PTR arg)
 {
     struct conn *c = (struct conn *)arg;
     struct worker *w = c->worker;
+    trace_event("APC worker_add", NULL, 0, 0);
     c->next = w->conns;
     if (c->next != NULL)
         c->next->prev = c;
@@ -131,7 +132,7 @@ static void conn_open(struct server *srv, SOCKET sock,
         stats_refused_error("WSAEventSelect", (unsigned long)WSAGetLastError());
         goto refuse;
     }
-    c->id = stats_opened(peer);
+    c->id = stats_opened(sock, peer);
     InterlockedIncrement(&srv->clients);
     /* A queue, not a variable with a flag: two clients that come in the same
      * instant are two entries. From here on c belongs to the worker. */
@@ -215,6 +216,7 @@ static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
 {
     struct conn *c = CONTAINING_RECORD(ov, struct conn, ov);
     (void)flags;
+    trace_event("recv done", &c->ov, len, err);
     if (err != 0 || len == 0) {
         /* On 0 bytes the client will say no more, and all that it said is back
          * with it: nothing is received while bytes are owed. */
@@ -233,6 +235,7 @@ static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
 {
     struct conn *c = CONTAINING_RECORD(ov, struct conn, ov);
     (void)flags;
+    trace_event("send done", &c->ov, len, err);
     if (err != 0) {
         conn_close(c, err);
         return;
@@ -250,6 +253,7 @@ static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
 
 static void CALLBACK accept_again(ULONG_PTR arg)
 {
+    trace_event("APC accept_again", NULL, 0, 0);
     on_accept((struct server *)arg);
 }
 
@@ -296,6 +300,7 @@ static const struct model model = {
 
 static unsigned __stdcall worker_main(void *arg)
 {
+    trace_thread("worker #");
     worker_run(arg);
     return 0;
 }
@@ -334,6 +339,7 @@ static void server_start(struct server *srv)
 static void CALLBACK stop_main(ULONG_PTR arg)
 {
     struct server *srv = (struct server *)arg;
+    trace_event("APC stop_main", NULL, 0, 0);
     srv->stopping = true;
 }
 
@@ -351,6 +357,7 @@ static void server_wake(void *arg)
 static void CALLBACK stop_worker(ULONG_PTR arg)
 {
     struct worker *w = (struct worker *)arg;
+    trace_event("APC stop_worker", NULL, 0, 0);
     w->stopping = true;
     for (struct conn *c = w->conns; c != NULL; c = c->next) {
         if (!CancelIoEx((HANDLE)c->sock, &c->ov) &&
@@ -385,6 +392,7 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     stats_begin(&model, &srv.args);
+    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);

@@ -188,7 +188,7 @@ static void conn_open(struct server *srv, SOCKET sock,
         c->next->prev = c;
     srv->conns = c;
     srv->count++;
-    c->id = stats_opened(peer);
+    c->id = stats_opened(sock, peer);
     return;
 
 refuse:
@@ -336,6 +336,7 @@ static SOCKET open_wake_socket(void)
         connect(sock, (struct sockaddr *)&self, len) == SOCKET_ERROR)
         die_call("bind, getsockname or connect of the wake socket",
                  WSAGetLastError());
+    trace_name(sock, "wake");
     return sock;
 }
 
@@ -378,6 +379,7 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     stats_begin(&model, &srv.args);
+    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);

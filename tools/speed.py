@@ -16,17 +16,13 @@ import argparse
 import os
 import select
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-WINE = str(ROOT / "tools" / "wine.sh")
-BIN = ROOT / "build" / "bin"
-PLAINEST = ROOT / "build" / "tests" / "broken.exe"
-MODELS = ["select", "asyncselect", "eventselect", "overlapped_event",
-          "overlapped_routine", "iocp"]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from suite import BUILD, MODELS, WINE, Server, run  # noqa: E402
+
 CONNECTIONS = [1, 64, 1000]
 MESSAGE = 64
 SERVER_CPU, CLIENT_CPU = 0, 1
@@ -84,18 +80,14 @@ def drive(port, connections, seconds):
     return echoes / (now - began)
 
 
-def measure(exe, seconds):
-    subprocess.run([WINE, "--end"], check=True, stderr=subprocess.DEVNULL)
-    rates = []
-    with subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CPU), WINE, str(exe), "--port", "0",
-             "--quiet", "--stop-on-eof"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-        ready = server.stdout.readline().decode()
-        port = int(ready.split(",")[0].rsplit(":", 1)[1])
-        for connections in CONNECTIONS:
-            rates.append(drive(port, connections, seconds))
-        server.stdin.close()
+def measure(name, seconds, exe=None):
+    run([WINE, "--end"])
+    os.sched_setaffinity(0, {SERVER_CPU})  # which the server inherits
+    with Server(name, "--quiet", exe=exe) as server:
+        os.sched_setaffinity(0, {CLIENT_CPU})
+        rates = [drive(server.port, connections, seconds)
+                 for connections in CONNECTIONS]
+        server.stop()
     return rates
 
 
@@ -104,8 +96,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("models", nargs="*", default=MODELS)
     args = parser.parse_args()
-    os.sched_setaffinity(0, {CLIENT_CPU})
-    base = measure(PLAINEST, args.seconds)
+    base = measure("broken", args.seconds, BUILD / "tests" / "broken.exe")
     print("| model              | 1 client | 64 clients | 1000 clients |"
           " 1000 to 64 |")
     print("| ------------------ | -------: | ---------: | -----------: |"
@@ -114,13 +105,12 @@ def main():
           + "".join(f" {rate:.0f} |" for rate in base)
           + f" {base[2] / base[1]:.2f} |", flush=True)
     for model in args.models:
-        rates = measure(BIN / (model + ".exe"), args.seconds)
+        rates = measure(model, args.seconds)
         share = [rate / plain for rate, plain in zip(rates, base)]
         print(f"| {model:18} | {share[0]:8.2f} | {share[1]:10.2f} |"
               f" {share[2]:12.2f} | {rates[2] / rates[1]:10.2f} |", flush=True)
-    subprocess.run([WINE, "--end"], check=True, stderr=subprocess.DEVNULL)
-    return 0
+    run([WINE, "--end"])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

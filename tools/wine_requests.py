@@ -10,17 +10,13 @@ server's process (syscw in /proc/PID/io) are compared. A loop of nothing but
 blocking recv() and send() costs 6. iocp has one worker here, because Wine
 wakes several in turn.
 """
-import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-WINE = os.environ.get("WINE", str(ROOT / "tools" / "wine.sh")).split()
-MODELS = {"select": [], "asyncselect": [], "eventselect": [],
-          "overlapped_event": [], "overlapped_routine": [],
-          "iocp": ["--threads", "1"]}
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from suite import MODELS, Server  # noqa: E402
+
 FEW, MANY, MESSAGE = 1000, 3000, 64
 
 
@@ -46,22 +42,17 @@ def echo(sock, times):
 
 
 def requests_per_echo(model):
-    exe = ROOT / "build" / "bin" / (model + ".exe")
-    with subprocess.Popen(
-            [*WINE, str(exe), "--port", "0", "--quiet", "--stop-on-eof",
-             *MODELS[model]],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-        ready = server.stdout.readline().decode()
-        port = int(ready.split(",")[0].rsplit(":", 1)[1])
-        with socket.create_connection(("127.0.0.1", port)) as sock:
+    one_worker = ["--threads", "1"] if model == "iocp" else []
+    with Server(model, "--quiet", *one_worker) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             echo(sock, 10)
-            start = writes_of(server.pid)
+            start = writes_of(server.process.pid)
             echo(sock, FEW)
-            few = writes_of(server.pid)
+            few = writes_of(server.process.pid)
             echo(sock, MANY)
-            many = writes_of(server.pid)
-        server.stdin.close()
+            many = writes_of(server.process.pid)
+        server.stop()
     return ((many - few) - (few - start)) / (MANY - FEW)
 
 

@@ -430,7 +430,7 @@ static void conn_start(SOCKET sock)
         die_call("malloc", ERROR_NOT_ENOUGH_MEMORY);
     c->sock = sock;
     c->buffer = buffer;
-    c->id = stats_opened(&peer);
+    c->id = stats_opened(c->sock, &peer);
     sockets[c->id % MOST_PLACES] = sock;
     newest = (LONG)c->id;
     InterlockedIncrement(&clients);

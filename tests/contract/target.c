@@ -39,6 +39,8 @@ unsigned short free_port(void)
 struct arg_list {
     const char **items;
     size_t count;
+    char **numbered; /* of the items, those that were made here */
+    size_t numbered_count;
 };
 
 static void add_arg(struct arg_list *list, const char *arg)
@@ -53,12 +55,40 @@ static void add_args(struct arg_list *list, const char *const *args)
         add_arg(list, *args);
 }
 
+/* "%n" in an argument becomes the number of the server that is started, so that
+ * each can have a file of its own. */
+static void add_numbered_arg(struct arg_list *list, const char *arg)
+{
+    static unsigned long starts;
+    const char *mark = strstr(arg, "%n");
+    if (mark == NULL) {
+        add_arg(list, arg);
+        return;
+    }
+    size_t size = strlen(arg) + 16;
+    char *text = take(NULL, size);
+    snprintf(text, size, "%.*s%lu%s", (int)(mark - arg), arg, ++starts,
+             mark + 2);
+    list->numbered =
+        take(list->numbered, (list->numbered_count + 1) * sizeof(char *));
+    list->numbered[list->numbered_count++] = text;
+    add_arg(list, text);
+}
+
+static void free_args(struct arg_list *list)
+{
+    for (size_t i = 0; i < list->numbered_count; i++)
+        free(list->numbered[i]);
+    free(list->numbered);
+    free(list->items);
+}
+
 /* The usual arguments, then --arg of our own command line, then the case's:
  * the last one counts. */
 static struct arg_list usual_args(const struct suite *suite, unsigned flags,
                                   const char *port, const char *const *args)
 {
-    struct arg_list list = {NULL, 0};
+    struct arg_list list = {0};
     add_arg(&list, "--port");
     add_arg(&list, port);
     if (suite->full)
@@ -66,7 +96,7 @@ static struct arg_list usual_args(const struct suite *suite, unsigned flags,
     if (suite->full && (flags & TARGET_LOGS) == 0)
         add_arg(&list, "--quiet");
     for (size_t i = 0; i < suite->arg_count; i++)
-        add_arg(&list, suite->args[i]);
+        add_numbered_arg(&list, suite->args[i]);
     add_args(&list, args);
     return list;
 }
@@ -150,7 +180,7 @@ struct target *target_start(struct suite *suite, unsigned flags,
     target->process = server_start(&start, why, size);
     bool ok =
         target->process != NULL && wait_serving(suite, target, port, why, size);
-    free(list.items);
+    free_args(&list);
     if (ok)
         return target;
     target_free(target);
@@ -222,13 +252,13 @@ void run_server(struct test *t, const char *const *args,
                 struct run_result *result)
 {
     char why[1024];
-    struct arg_list list = {NULL, 0};
+    struct arg_list list = {0};
     for (size_t i = 0; i < t->suite->arg_count; i++)
         add_arg(&list, t->suite->args[i]);
     add_args(&list, args);
     struct server_start start = {t->suite->exe, list.items, list.count, false};
     struct server_process *process = server_start(&start, why, sizeof why);
-    free(list.items);
+    free_args(&list);
     if (process == NULL)
         suite_broken("%s", why);
     bool ended = server_wait_exit(process, limit(t, ANSWER_MS),

@@ -14,10 +14,12 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
+from pathlib import Path
 
-WINE = os.environ.get("WINE", "tools/wine.sh").split()
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from suite import Failed, Server, fail  # noqa: E402
+
 PATIENCE = 20.0  # seconds; only a server that hangs ever takes this long
 
 COMMON = ["malloc"]
@@ -46,41 +48,15 @@ STARTING = {
 }
 
 
-class Failure(Exception):
-    pass
-
-
 def require(condition, text):
     if not condition:
-        raise Failure(text)
+        fail(text)
 
 
-class Server:
-    def __init__(self, folder, model, **settings):
-        self.errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            WINE + [os.path.join(folder, model + ".exe"), "--port", "0",
-                    "--stop-on-eof", "--quiet"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-            env={**os.environ, **settings})
-        self.ready = self.process.stdout.readline().decode()
-        self.port = None
-        if "listening on" in self.ready:
-            self.port = int(self.ready.split(",")[0].rsplit(":", 1)[1])
-
-    def stop(self):
-        """The exit code and what stood on standard error."""
-        self.process.stdin.close()
-        try:
-            code = self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            code = "none: it hangs"
-        self.summary = self.process.stdout.readline().decode()
-        self.process.stdout.close()
-        self.errors.seek(0)
-        return code, self.errors.read().decode(errors="replace")
+def start(folder, model, may_fail=False, **faults):
+    return Server(model, "--quiet", may_fail=may_fail,
+                  exe=Path(folder).resolve() / (model + ".exe"),
+                  env={**os.environ, **faults})
 
 
 def echoes(sock, text, patience):
@@ -106,102 +82,106 @@ def connect(port):
     try:
         return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
     except OSError as error:
-        raise Failure("nobody listens any more: %s" % error)
+        fail("nobody listens any more: %s" % error)
+
+
+def serve(port, call, count):
+    """The clients that are there at the end; how many were served, and how
+    many turned away."""
+    held, served, away = [], 0, 0
+    for number in range(count):
+        sock = connect(port)
+        answer = echoes(sock, b"client %d" % number, 0.5)
+        if answer is None:
+            # Out of sockets, so it left this one in the backlog. It must
+            # come for it as soon as another client leaves.
+            require(held, "the first client hangs")
+            held.pop(0).close()
+            sock.settimeout(PATIENCE)
+            text = b"client %d" % number
+            got = b""
+            while len(got) < len(text):
+                try:
+                    more = sock.recv(64)
+                except socket.timeout:
+                    fail("client %d hangs" % number)
+                except OSError:
+                    more = b""
+                if not more:
+                    break
+                got += more
+            answer = got == text
+        if answer:
+            served += 1
+            held.append(sock)
+        else:
+            away += 1
+            sock.close()
+    if call not in ("recv", "send", "WSARecv", "WSASend"):
+        for number, sock in enumerate(held):
+            require(echoes(sock, b"again %d" % number, PATIENCE),
+                    "client %d of before is not served" % number)
+    return held, served, away
 
 
 def serve_case(folder, model, call, count, every):
-    server = Server(folder, model, FAULT_CALL=call, FAULT_EVERY=str(every))
-    if server.port is None:
-        raise Failure("did not start: " + server.stop()[1])
-    held, served, away = [], 0, 0
-    try:
-        for number in range(count):
-            sock = connect(server.port)
-            answer = echoes(sock, b"client %d" % number, 0.5)
-            if answer is None:
-                # Out of sockets, so it left this one in the backlog. It must
-                # come for it as soon as another client leaves.
-                require(held, "the first client hangs")
-                held.pop(0).close()
-                sock.settimeout(PATIENCE)
-                text = b"client %d" % number
-                got = b""
-                while len(got) < len(text):
-                    try:
-                        more = sock.recv(64)
-                    except socket.timeout:
-                        raise Failure("client %d hangs" % number)
-                    except OSError:
-                        more = b""
-                    if not more:
-                        break
-                    got += more
-                answer = got == text
-            if answer:
-                served += 1
-                held.append(sock)
-            else:
-                away += 1
-                sock.close()
-        if call not in ("recv", "send", "WSARecv", "WSASend"):
-            for number, sock in enumerate(held):
-                require(echoes(sock, b"again %d" % number, PATIENCE),
-                        "client %d of before is not served" % number)
-    except Failure as failure:
-        code, errors = server.stop()
-        raise Failure("%s; exit code %s: %s" % (failure, code, errors[-400:]))
-    code, errors = server.stop()
+    with start(folder, model, FAULT_CALL=call,
+               FAULT_EVERY=str(every)) as server:
+        try:
+            held, served, away = serve(server.port, call, count)
+            server.stop(PATIENCE)
+        except Failed as failure:
+            fail("%s; exit code %s: %s" % (failure, server.process.poll(),
+                                           server.error_text()[-400:]))
+        errors = server.error_text()
     for sock in held:
         sock.close()
     require("fault: " + call in errors, "the fault never struck")
-    require(code == 0, "exit code %s: %s" % (code, errors[-400:]))
     require(served >= count / 4, "only %d of %d served" % (served, count))
     return "%d served, %d turned away" % (served, away)
 
 
 def start_case(folder, model, call):
-    struck = 0
-    for at in range(1, 100):
-        server = Server(folder, model, FAULT_CALL=call, FAULT_AT=str(at))
-        code, errors = server.stop()
+    for struck in range(99):
+        with start(folder, model, may_fail=True, FAULT_CALL=call,
+                   FAULT_AT=str(struck + 1)) as server:
+            if server.port:
+                server.stop(PATIENCE)
+            code = server.process.wait(PATIENCE)
+            errors = server.error_text()
         if "fault: " + call not in errors:
-            require(server.port and code == 0, "does not start without fault")
+            require(server.port, "does not start without fault")
             require(struck > 0, "the fault never struck")
             return "%d times" % struck
-        struck += 1
-        lines = [l for l in errors.splitlines() if l.startswith(model + ": ")]
         if server.port and model == "iocp" and call == "WSASocketW":
             continue  # one AcceptEx() less, and a warning: it can still serve
         require(not server.port, "ready although %s failed" % call)
         require(code in (1, 3), "exit code %s after %s" % (code, call))
-        require(lines, "no error line after %s: %r" % (call, errors))
-    raise Failure("started a hundred times and still found the call")
+        require(any(line.startswith(model + ": ")
+                    for line in errors.splitlines()),
+                "no error line after %s: %r" % (call, errors))
+    fail("started a hundred times and still found the call")
 
 
 def early_close_case(folder, model):
     """A client says all it has to say, then the end, and only then reads."""
-    server = Server(folder, model, FAULT_CALL="FD_CLOSE")
-    if server.port is None:
-        raise Failure("did not start: " + server.stop()[1])
     answer = b""
     data = os.urandom(1 << 18)
-    with connect(server.port) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        sock.sendall(data)
-        sock.shutdown(socket.SHUT_WR)
-        try:
-            while more := sock.recv(65536):
-                answer += more
-        except socket.timeout:
-            server.stop()
-            raise Failure("the end never came, after %d of %d bytes"
-                          % (len(answer), len(data)))
-    code, errors = server.stop()
+    with start(folder, model, FAULT_CALL="FD_CLOSE") as server:
+        with connect(server.port) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            try:
+                while more := sock.recv(65536):
+                    answer += more
+            except socket.timeout:
+                fail("the end never came, after %d of %d bytes"
+                     % (len(answer), len(data)))
+        summary = server.stop(PATIENCE)[0]
     require(answer == data, "%d of %d bytes came back"
             % (len(answer), len(data)))
-    require("0 reset" in server.summary, "not closed in order: "
-            + server.summary)
-    require(code == 0, "exit code %s: %s" % (code, errors[-400:]))
+    require("0 reset" in summary, "not closed in order: " + summary)
     return "%d bytes" % len(answer)
 
 
@@ -209,7 +189,7 @@ def run(title, case, *args):
     began = time.time()
     try:
         note = case(*args)
-    except Failure as failure:
+    except (Failed, subprocess.TimeoutExpired) as failure:
         print("not ok  %s: %s" % (title, failure), flush=True)
         return False
     print("ok      %s: %s (%.1f s)" % (title, note, time.time() - began),

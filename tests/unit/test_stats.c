@@ -27,7 +27,7 @@ static unsigned __stdcall worker(void *arg)
     const struct sockaddr_storage *peer = arg;
     WaitForSingleObject(gate, INFINITE);
     for (int i = 0; i < ROUNDS; i++) {
-        unsigned long id = stats_opened(peer);
+        unsigned long id = stats_opened(INVALID_SOCKET, peer);
         stats_received(id, 10);
         stats_sent(id, 4, 6);
         stats_sent(id, 6, 0);
@@ -55,9 +55,9 @@ static void run_workers(struct sockaddr_storage *peer)
 
 static void run_story(const struct sockaddr_storage *peer)
 {
-    unsigned long a = stats_opened(peer);
-    unsigned long b = stats_opened(peer);
-    unsigned long c = stats_opened(peer);
+    unsigned long a = stats_opened(INVALID_SOCKET, peer);
+    unsigned long b = stats_opened(INVALID_SOCKET, peer);
+    unsigned long c = stats_opened(INVALID_SOCKET, peer);
     stats_received(a, 100);
     stats_sent(a, 60, 40);
     stats_sent(a, 40, 0);
@@ -66,7 +66,7 @@ static void run_story(const struct sockaddr_storage *peer)
     stats_refused(62);
     stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
     stats_closed(b, 40, WSAECONNRESET);
-    b = stats_opened(peer);
+    b = stats_opened(INVALID_SOCKET, peer);
     stats_closed(b, 0, WSAECONNABORTED);
     stats_closed(c, 7, WSAETIMEDOUT);
 }
@@ -209,7 +209,7 @@ static void counted_calls(void)
     CHECK_HAS(child->out, "\n  together ");
     LONG code = 12345;
     SetLastError((DWORD)code);
-    trace_call(recv);
+    trace_count(TRACE_recv);
     CHECK_INT(GetLastError(), code); /* a note leaves the last error alone */
 }
 #endif

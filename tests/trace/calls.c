@@ -1,0 +1,174 @@
+/* calls.c -- makes calls as a model does, and then ends in some way
+ *
+ *   calls.exe narrate MODE      tells them on standard error
+ *   calls.exe FILE.json MODE    keeps them, also in .jsonl
+ *
+ *   end         as a server ends
+ *   null        by a write to a null pointer, in the middle of a wait
+ *   die         by die_call() on another thread
+ *   terminate   by TerminateProcess()
+ *   flood       after many more calls than can be written: prints how many
+ *   errors      exit code 0 when tracing has changed no result and no error
+ */
+#include "common/win.h"
+
+#include <process.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/net.h"
+#include "common/trace_winsock.h"
+
+enum { FLOOD_THREADS = 4, FLOOD_CALLS = 20000 };
+
+static WSAEVENT make_event(void)
+{
+    WSAEVENT event = WSACreateEvent();
+    if (event == WSA_INVALID_EVENT)
+        die_call("WSACreateEvent", WSAGetLastError());
+    return event;
+}
+
+/* An operation that is never done: nobody ever connects or sends. */
+static SOCKET leave_pending(OVERLAPPED *ov, WSABUF *room)
+{
+    struct sockaddr_in self = {.sin_family = AF_INET};
+    self.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    DWORD flags = 0;
+    SOCKET sock = WSASocketW(AF_INET, SOCK_DGRAM, IPPROTO_UDP, NULL, 0,
+                             WSA_FLAG_OVERLAPPED);
+    if (sock == INVALID_SOCKET)
+        die_call("WSASocketW", WSAGetLastError());
+    trace_connection(sock, 1);
+    if (bind(sock, (struct sockaddr *)&self, sizeof self) == SOCKET_ERROR)
+        die_call("bind", WSAGetLastError());
+    if (WSARecv(sock, room, 1, NULL, &flags, ov, NULL) != SOCKET_ERROR ||
+        WSAGetLastError() != WSA_IO_PENDING)
+        die_call("WSARecv", WSAGetLastError());
+    return sock;
+}
+
+/* Ends the process without a debugger. Set before the trace begins: that it is
+ * called shows that tracing passes on what is not its own. */
+static LONG WINAPI after_crash(EXCEPTION_POINTERS *info)
+{
+    (void)info;
+    printf("crashed\n");
+    fflush(stdout);
+    return EXCEPTION_EXECUTE_HANDLER;
+}
+
+static void CALLBACK crash(ULONG_PTR arg)
+{
+    *(volatile char *)arg = 1;
+}
+
+static unsigned __stdcall die(void *arg)
+{
+    (void)arg;
+    trace_thread("worker #");
+    die_call("recv", WSAENETDOWN);
+}
+
+static unsigned __stdcall flood(void *arg)
+{
+    WSAEVENT event = make_event();
+    (void)arg;
+    trace_thread("worker #");
+    for (int i = 0; i < FLOOD_CALLS; i++) {
+        if (!WSASetEvent(event))
+            die_call("WSASetEvent", WSAGetLastError());
+    }
+    WSACloseEvent(event);
+    return 0;
+}
+
+static void run_threads(unsigned(__stdcall *run)(void *), int count)
+{
+    HANDLE threads[FLOOD_THREADS];
+    for (int i = 0; i < count; i++) {
+        threads[i] = (HANDLE)_beginthreadex(NULL, 0, run, NULL, 0, NULL);
+        if (threads[i] == NULL)
+            die_call("_beginthreadex", GetLastError());
+    }
+    for (int i = 0; i < count; i++) {
+        WaitForSingleObject(threads[i], INFINITE);
+        CloseHandle(threads[i]);
+    }
+}
+
+static bool same(const char *what, long long seen, long long expected)
+{
+    if (seen == expected)
+        return true;
+    printf("%s: %lld, not %lld\n", what, seen, expected);
+    return false;
+}
+
+/* What each call gives with tracing is what it gives without. */
+static bool errors(void)
+{
+    char buf[4];
+    WSAEVENT event = make_event();
+    bool good = same("recv", recv(INVALID_SOCKET, buf, 4, 0), SOCKET_ERROR) &&
+                same("its error", WSAGetLastError(), WSAENOTSOCK);
+    SetLastError(4711);
+    good = same("WSASetEvent", WSASetEvent(event), TRUE) && good;
+    good = same("no error", GetLastError(), 4711) && good;
+    SetLastError(4712);
+    trace_event("nothing", NULL, 0, 0);
+    good = same("an event's", GetLastError(), 4712) && good;
+    good = same("wait", WSAWaitForMultipleEvents(1, &event, FALSE, 0, FALSE),
+                WSA_WAIT_EVENT_0) &&
+           good;
+    WSACloseEvent(event);
+    good = same("wait", WSAWaitForMultipleEvents(1, &event, FALSE, 0, FALSE),
+                WSA_WAIT_FAILED) &&
+           good;
+    good = same("its error", WSAGetLastError(), WSA_INVALID_HANDLE) && good;
+    return good;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        return EXIT_USAGE;
+    const char *mode = argv[2];
+    bool narrate = strcmp(argv[1], "narrate") == 0;
+    char bytes[16];
+    WSABUF room = {.buf = bytes, .len = sizeof bytes};
+    OVERLAPPED ov = {0};
+    err_program("calls");
+    net_start();
+    SetUnhandledExceptionFilter(after_crash);
+    trace_begin("calls", narrate, narrate ? NULL : argv[1]);
+
+    SOCKET sock = leave_pending(&ov, &room);
+    if (strcmp(mode, "null") == 0) {
+        if (!QueueUserAPC(crash, GetCurrentThread(), 0))
+            die_call("QueueUserAPC", GetLastError());
+        SleepEx(INFINITE, TRUE);
+    } else if (strcmp(mode, "die") == 0) {
+        run_threads(die, 1);
+    } else if (strcmp(mode, "terminate") == 0) {
+        printf("ready\n");
+        fflush(stdout);
+        SleepEx(INFINITE, TRUE); /* the test ends us */
+    } else if (strcmp(mode, "flood") == 0) {
+        run_threads(flood, FLOOD_THREADS);
+    } else if (strcmp(mode, "errors") == 0 && !errors()) {
+        return EXIT_FAILED;
+    }
+    DWORD len = 0;
+    DWORD flags = 0;
+    if (!CancelIoEx((HANDLE)sock, &ov))
+        die_call("CancelIoEx", GetLastError());
+    (void)WSAGetOverlappedResult(sock, &ov, &len, TRUE, &flags);
+    closesocket(sock);
+    net_stop();
+    trace_summary(1);
+    return EXIT_STOPPED;
+}
