@@ -35,19 +35,20 @@ static void print_help(const struct model *model)
                " default 1\n");
     if (model->has_window)
         printf("      --window         show the clients in a window\n");
-    printf("      --buffer BYTES   echo buffer per connection, default 65536,\n"
-           "                       1 to 1048576\n"
-           "  -q, --quiet          ready line, summary and errors only\n"
-           "  -v, --verbose        also every receive and send\n"
-           "      --stop-on-eof    stop when standard input ends\n"
-           "      --trace          tell every Winsock call on standard error\n"
-           "      --trace-file F   keep the calls in F: .json for Perfetto and\n"
-           "                       chrome://tracing, .jsonl for programs\n"
-           "  -h, --help, -?, /?   this text\n"
-           "      --version        the version\n\n"
-           "Ctrl+C stops the server, a second Ctrl+C at once.\n"
-           "Exit codes: 0 stopped as asked, 1 failed while serving,\n"
-           "            2 bad command line, 3 cannot listen (or write F).\n");
+    printf(
+        "      --buffer BYTES   echo buffer per connection, default 65536,\n"
+        "                       1 to 1048576\n"
+        "  -q, --quiet          ready line, summary and errors only\n"
+        "  -v, --verbose        also every receive and send\n"
+        "      --stop-on-eof    stop when standard input ends\n"
+        "      --trace          tell every Winsock call on standard error\n"
+        "      --trace-file F   keep the calls in F: .json for Perfetto and\n"
+        "                       chrome://tracing, .jsonl for programs\n"
+        "  -h, --help, -?, /?   this text\n"
+        "      --version        the version\n\n"
+        "Ctrl+C stops the server, a second Ctrl+C at once.\n"
+        "Exit codes: 0 stopped as asked, 1 failed while serving,\n"
+        "            2 bad command line, 3 cannot listen (or write F).\n");
 }
 
 bool args_number(const char *text, unsigned long min, unsigned long max,

@@ -132,8 +132,8 @@ static bool can_wait(enum trace_id id, const ULONG_PTR *args)
     case TRACE_GetQueuedCompletionStatus:
     case TRACE_GetQueuedCompletionStatusEx:
     case TRACE_WaitForSingleObject: return true;
-    case TRACE_WSAWaitForMultipleEvents: return args[3] != 0; /* timeout */
-    case TRACE_WSAGetOverlappedResult: return args[3] != FALSE;
+    case TRACE_WSAWaitForMultipleEvents: /* the timeout */
+    case TRACE_WSAGetOverlappedResult: /* fWait */ return args[3] != 0;
     default: return false;
     }
 }
@@ -291,8 +291,9 @@ void trace_enter(struct trace_call *t, enum trace_id id,
     DWORD error = GetLastError();
     struct trace_ring *ring = my_ring();
     struct trace_record *rec = ring_room(ring);
-    t->kept = rec != NULL;
-    if (t->kept) {
+    t->ring = NULL;
+    if (rec != NULL) {
+        t->ring = ring;
         t->id = id;
         t->place = place;
         t->source = source;
@@ -313,9 +314,9 @@ void trace_enter(struct trace_call *t, enum trace_id id,
 void trace_leave(struct trace_call *t, LONG64 result)
 {
     DWORD error = GetLastError();
-    LONG64 ended = t->kept ? now() : 0;
-    if (t->kept) {
-        struct trace_ring *ring = my_ring();
+    LONG64 ended = now();
+    struct trace_ring *ring = t->ring;
+    if (ring != NULL) {
         if (t->waits)
             ring->depth--;
         /* A wait may have filled the ring with what ran inside it. */

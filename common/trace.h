@@ -84,8 +84,8 @@ struct trace_place {
 struct trace_call {
     enum trace_id id;
     struct trace_place place;
-    const char *source; /* the arguments as they stand in the source */
-    bool kept;          /* false: there was no room to record it */
+    const char *source;      /* the arguments as they stand in the source */
+    struct trace_ring *ring; /* where to record it; NULL: no room */
     bool waits;
     LONG64 seq;
     LONG64 began; /* in ticks of the performance counter */

@@ -76,7 +76,7 @@ extern bool trace_event_flags;
 
 /* Start the thread that writes; ends the process when it cannot. It is woken
  * with trace_writer_wake(), by a thread that has just moved its `head`. */
-void trace_writer_begin(const char *model, bool narrate, const char *file);
+void trace_writer_begin(const char *model, bool narrate, const char *file_name);
 void trace_writer_wake(void);
 
 #endif

@@ -237,7 +237,7 @@ struct trace_thread *trace_thread_new(struct trace_state *state, DWORD tid)
     if (t == NULL)
         return NULL;
     t->tid = tid;
-    snprintf(t->name, sizeof t->name, "thread %lu", (unsigned long)tid);
+    snprintf(t->name, sizeof t->name, "tid %lu", (unsigned long)tid);
     t->next = state->threads;
     state->threads = t;
     return t;

@@ -277,7 +277,7 @@ static void add_arg(struct trace_text *out, const struct trace_state *state,
 {
     switch (letter) {
     case 's':
-        if (value == INVALID_SOCKET || value == 0)
+        if (value == 0 || value == INVALID_SOCKET)
             trace_add(out, "none");
         else
             trace_add_socket(out, state, value);

@@ -141,11 +141,12 @@ static void write_end(void)
 
 /* ---- taking records in their order --------------------------------------- */
 
-static struct trace_record *ring_first(struct trace_ring *ring)
+static const struct trace_record *ring_first(struct trace_ring *ring)
 {
     while (ring->tail != InterlockedCompareExchange64(&ring->head, 0, 0)) {
         size_t at = (size_t)ring->tail % TRACE_RING_SIZE;
-        struct trace_record *rec = (struct trace_record *)(ring->bytes + at);
+        const struct trace_record *rec =
+            (const struct trace_record *)(ring->bytes + at);
         if (rec->kind != RECORD_PAD)
             return rec;
         InterlockedExchange64(&ring->tail, ring->tail + rec->size);
@@ -153,24 +154,25 @@ static struct trace_record *ring_first(struct trace_ring *ring)
     return NULL;
 }
 
-/* The ring with the next record, or NULL: none is there, or one that began
+/* The next record and its ring, or NULL: none is there, or one that began
  * earlier is still to come. At the end nothing more comes: then the earliest
  * there is. */
-static struct trace_ring *next_ring(bool last)
+static const struct trace_record *next_record(struct trace_ring **from,
+                                              bool last)
 {
-    struct trace_ring *earliest = NULL;
-    LONG64 seq = 0;
+    const struct trace_record *earliest = NULL;
     for (struct trace_ring *ring = trace_rings; ring != NULL;
          ring = ring->next) {
         const struct trace_record *rec = ring_first(ring);
         if (rec == NULL)
             continue;
-        if (rec->seq == next_seq)
-            return ring;
-        if (last && (earliest == NULL || rec->seq < seq)) {
-            earliest = ring;
-            seq = rec->seq;
+        if (rec->seq == next_seq ||
+            (last && (earliest == NULL || rec->seq < earliest->seq))) {
+            earliest = rec;
+            *from = ring;
         }
+        if (rec->seq == next_seq)
+            break;
     }
     return earliest;
 }
@@ -178,8 +180,8 @@ static struct trace_ring *next_ring(bool last)
 static void drain(bool last)
 {
     struct trace_ring *ring;
-    while ((ring = next_ring(last)) != NULL) {
-        struct trace_record *rec = ring_first(ring);
+    const struct trace_record *rec;
+    while ((rec = next_record(&ring, last)) != NULL) {
         if (ring->thread == NULL)
             ring->thread = trace_thread_new(&state, ring->tid);
         if (ring->thread != NULL)
@@ -200,7 +202,8 @@ static unsigned __stdcall writer_main(void *arg)
         /* First say that we sleep, then look once more: a record that comes
          * after the look finds that we sleep, and wakes us. */
         InterlockedExchange(&asleep, TRUE);
-        if (!ending && next_ring(false) == NULL)
+        struct trace_ring *ring;
+        if (!ending && next_record(&ring, false) == NULL)
             WaitForSingleObject(wake, INFINITE);
         InterlockedExchange(&asleep, FALSE);
         bool last = ending;
@@ -268,7 +271,7 @@ static void open_file(const char *name)
     sink_write(&file);
 }
 
-void trace_writer_begin(const char *model, bool narrate, const char *name)
+void trace_writer_begin(const char *model, bool narrate, const char *file_name)
 {
     LARGE_INTEGER per_second;
     QueryPerformanceFrequency(&per_second);
@@ -276,8 +279,8 @@ void trace_writer_begin(const char *model, bool narrate, const char *name)
     state.pid = GetCurrentProcessId();
     state.began = now();
     state.us_per_tick = 1e6 / (double)per_second.QuadPart;
-    if (name != NULL)
-        open_file(name);
+    if (file_name != NULL)
+        open_file(file_name);
     if (narrate) {
         narration.file = GetStdHandle(STD_ERROR_HANDLE);
         narration.tail = "";

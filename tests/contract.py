@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
 """The contract suite against each of the six servers.
 
-    contract.py [--plain] [MODEL...]       --plain: those built with PLAIN=1
+    contract.py [MODEL...]                     as they are
+    contract.py --plain | --traced [MODEL...]  built with PLAIN=1; telling their
+                                               calls, each start into a file
+    contract.py --builds                       all six in both ways
 """
 
+import os
+import shutil
 import sys
 import xml.etree.ElementTree as xml
 
 from suite import (BUILD, MODELS, REPORTS, WINE, check, count_each, count_others,
                    fail, finish, run)
+from viewer import install_viewer, view
 
 # One run; it takes a few minutes at most, and a hanging server is ended by
 # the suite's own limits.
@@ -35,34 +41,66 @@ def junit_agrees(path, passed, failed):
                 fail(f"{path.name}: {key}={suite.get(key)}, not {number}")
 
 
-def test_one(model, plain):
-    folder = BUILD / "plain" / "bin" if plain else BUILD / "bin"
-    built = ", built with PLAIN=1" if plain else ""
-    print(f"-- {model}{built}")
-    report = REPORTS / f"{model}{'-plain' if plain else ''}.xml"
+def traces_load(folder):
+    """Each start of a server has left a trace, however it was ended."""
+    files = sorted(folder.glob("*.json"))
+    if len(files) < 10:
+        fail(f"only {len(files)} traces")
+    if not sum(one["slices"] for one in view(files)):
+        fail("no call in any of them")
+    shutil.rmtree(folder)
+
+
+# Two suites at a time: each answer may take longer.
+SCALE = "1.5"
+WAYS = {"": "", "--plain": ", built with PLAIN=1", "--traced": ", traced"}
+
+
+def test_one(model, way):
+    folder = BUILD / "plain" / "bin" if way == "--plain" else BUILD / "bin"
+    traces = BUILD / "trace" / model
+    print(f"-- {model}{WAYS[way]}")
+    report = REPORTS / f"{model}{way[1:]}.xml"
     report.unlink(missing_ok=True)
-    with check(f"contract: {model}{built}: its JUnit file agrees"):
-        # Two at a time get in each other's way: more time for each answer.
-        counted = count_others(
-            [WINE, BUILD / "bin" / "contract.exe", "--strict", "--exe",
-             folder / f"{model}.exe", "--junit", report, "--scale",
-             "2" if plain else "1"], timeout=LIMIT_S)
+    command = [WINE, BUILD / "bin" / "contract.exe", "--strict", "--exe",
+               folder / f"{model}.exe", "--junit", report, "--scale",
+               SCALE if way else "1"]
+    if way == "--traced":
+        shutil.rmtree(traces, ignore_errors=True)
+        traces.mkdir(parents=True)
+        command += ["--arg", "--trace-file", "--arg", traces / "%n.json"]
+    with check(f"contract: {model}{WAYS[way]}: its JUnit file agrees"):
+        counted = count_others(command, timeout=LIMIT_S)
         junit_agrees(report, *counted)
+    if way == "--traced":
+        with check(f"contract: {model}{WAYS[way]}: every trace loads"):
+            traces_load(traces)
+
+
+def both_builds():
+    """At the same time, each with a wineserver of its own: one thread of that
+    does the work of all that run under it."""
+    second = dict(os.environ, MODELS_WINEPREFIX=str(BUILD / "wine-2"))
+    run([WINE, "--prepare"], timeout=LIMIT_S, env=second)
+    try:
+        count_each([[sys.executable, __file__, way]
+                    for way in ("--plain", "--traced")],
+                   timeout=6 * LIMIT_S, envs=[None, second])
+    finally:
+        run([WINE, "--end"], status=None, env=second)
 
 
 def main():
     words = sys.argv[1:]
-    plain = "--plain" in words
-    if plain:
-        words.remove("--plain")
-    if plain and not words:
+    if "--builds" in words:
         run(["make", "-f", "Makefile.mingw", "-s", "PLAIN=1", "servers"],
             timeout=600)
-        count_each([[sys.executable, __file__, "--plain", model]
-                    for model in MODELS], timeout=2 * LIMIT_S)
+        install_viewer()
+        both_builds()
     else:
+        way = words.pop(0) if words and words[0] in WAYS else ""
         for model in words or MODELS:
-            test_one(model, plain)
+            test_one(model, way)
     finish()
 
 

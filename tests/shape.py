@@ -161,6 +161,30 @@ def trace_last(models):
             yield f"{name}: the last include is {model.includes()[-1:]}"
 
 
+def traced_calls(text):
+    """(name, arguments) of every call that trace_winsock.h follows."""
+    header = (ROOT / "common" / "trace_winsock.h").read_text(encoding="ascii")
+    names = re.findall(r"^#define (\w+)\(\.\.\.\)", header, re.MULTILINE)
+    names = [name for name in names if not name.startswith("TRACE_")]
+    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL)
+    for match in re.finditer(rf"\b({'|'.join(names)})\(", text):
+        depth, end = 1, match.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        yield match[1], text[match.end():end - 1]
+
+
+def no_effects(models):
+    """Tracing looks at the arguments once more: to look must change nothing.
+    Names in capitals are macros of Windows, which only compute."""
+    for name, model in models.items():
+        for call, arguments in traced_calls("\n".join(model.lines)):
+            if re.search(r"\+\+|--|(?<![=!<>])=(?!=)", arguments) or \
+                    re.search(r"\b(?!sizeof\b)[a-z]\w*\s*\(", arguments):
+                yield f"{name}: {call}({arguments}) has an effect of its own"
+
+
 def lengths(models):
     for name, model in models.items():
         for function, first, last in model.functions:
@@ -176,6 +200,7 @@ RULES = {
     banners: "the banners are the same, in the same order",
     equal_parts: "what is the same in all six is the same in all six",
     trace_last: "trace_winsock.h is the last include",
+    no_effects: "no argument of a traced call has an effect of its own",
     lengths: f"no function is longer than {LONGEST} lines",
 }
 
@@ -216,6 +241,13 @@ PLANTED = [
                          '#include <stdio.h>', 1)),
     (trace_last, "eventselect",
      lambda t: t.replace('#include "common/trace_winsock.h"\n', "", 1)),
+    (no_effects, "select",
+     lambda t: t.replace("c->len - c->sent, 0)", "c->len - c->sent++, 0)")),
+    (no_effects, "iocp",
+     lambda t: t.replace("closesocket(sock);", "closesocket(next(sock));")),
+    (no_effects, "eventselect",
+     lambda t: t.replace("shutdown(c->sock, SD_SEND)",
+                         "shutdown(c->sock, how = SD_SEND)")),
     (lengths, "select",
      lambda t: t.replace("int main(int argc, char **argv)\n{",
                          "int main(int argc, char **argv)\n{" + "\n" * 60,

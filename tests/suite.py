@@ -114,19 +114,19 @@ def count_others(command, *, timeout, hide=None, **options):
     return closing
 
 
-def count_each(commands, *, timeout, at_once=2):
+def count_each(commands, *, timeout, at_once=2, envs=None):
     """Like count_others() for several, some at the same time: each one's lines
     are shown when it has ended, so that they do not mix."""
     global passed, failed
 
-    def start(command):
+    def start(command, env):
         return subprocess.run([str(word) for word in command], cwd=ROOT,
                               stdin=subprocess.DEVNULL, timeout=timeout,
-                              stdout=subprocess.PIPE, text=True,
+                              stdout=subprocess.PIPE, text=True, env=env,
                               stderr=subprocess.STDOUT, errors="replace")
 
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        for done in pool.map(start, commands):
+        for done in pool.map(start, commands, envs or [None] * len(commands)):
             *lines, last = done.stdout.splitlines() or [""]
             match = re.match(r"(\d+) passed, (\d+) failed", last)
             print("\n".join(lines if match else [*lines, last]), flush=True)

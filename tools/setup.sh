@@ -9,6 +9,9 @@ set -euo pipefail
 # The only list of packages.
 packages() {
     local build="make gcc-mingw-w64-x86-64"
+    # For npm packages; not Debian's own where there is another one already.
+    local node=""
+    command -v npm >/dev/null || node="nodejs npm"
     local wine="wine wine64"
     case $1 in
     dist) echo "$build python3" ;;
@@ -18,7 +21,7 @@ packages() {
         # desktop that nobody sees, and its picture.
         echo "$build $wine python3 universal-ctags binutils" \
             "netcat-openbsd socat curl" \
-            "xvfb xdotool imagemagick fonts-wine"
+            "xvfb xdotool imagemagick fonts-wine" "$node"
         ;;
     sanitize)
         # winegcc does not start without g++, which it has no use for here

@@ -25,11 +25,16 @@ mapfile -t c_files < <(sources -name '*.c' ! -path './tests/sanitize/*' \
 mapfile -t c_and_h < <(sources -name '*.[ch]')
 mapfile -t scripts < <(sources \( -name '*.sh' -o -path './.ci/run' \))
 
-flags="-I. -DTRACE"
-
 # One file with one tool; what it prints is what is wrong.
 check_file() {
-    local tool=$1 file=$2
+    local tool=$1 file=$2 flags="-I. -DTRACE"
+    # Of a model these two see what a reader sees: to them the macro around
+    # each call is a pile of statements, and hides what the call writes.
+    case $tool in
+    clang-tidy | cppcheck)
+        ! grep -q '"common/trace_winsock.h"' "$file" || flags="-I."
+        ;;
+    esac
     case $tool in
     clang-format) clang-format --dry-run -Werror "$file" ;;
     clang-tidy)

@@ -8,7 +8,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
 parts=(text shape imports cmd_shell dist unit echo_client real_clients window
-    contract plain faults broken)
+    trace contract builds faults broken)
 
 part_command() {
     case $1 in
@@ -17,7 +17,8 @@ part_command() {
         ;;
     unit) command=(tools/wine.sh build/tests/unit.exe) ;;
     echo_client) command=(python3 tests/client/echo_client_test.py) ;;
-    plain) command=(python3 tests/contract.py --plain) ;;
+    trace) command=(python3 tests/trace/trace.py) ;;
+    builds) command=(python3 tests/contract.py --builds) ;;
     faults) command=(python3 tests/faults/faults.py build/faults) ;;
     broken)
         command=(tools/wine.sh build/bin/contract.exe --prove

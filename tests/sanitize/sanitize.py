@@ -17,6 +17,7 @@ import concurrent.futures
 import contextlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -46,6 +47,8 @@ LIBS = ["-lws2_32", "-lmswsock", "-luser32", "-lgdi32"]
 SCALE = "4"
 # Cases that measure memory over a long time: freed memory must not count.
 MEASURED = {"E12.2"}
+# Cases that run again with tracing on.
+TRACED = ["E1.1", "E1.5", "E1.8", "E1.9", "E2", "E4", "E7.5", "E8.2"]
 # Cases that need a program of Wine's own that does not start here.
 CONSOLE = {"E8.4", "E8.5", "E8.6"}
 LIMIT_S = 1800
@@ -156,12 +159,22 @@ def contract(model):
     print(f"-- {model} (not here: {' '.join(sorted(CONSOLE))}, the keys of a "
           "console, which does not start with the sanitizer)")
     with check(f"sanitize: {model}: no report"):
-        for chosen, freed_mb in ((others, 64), (counted, 1)):
+        traces = OUT / "trace" / model
+        shutil.rmtree(traces, ignore_errors=True)
+        traces.mkdir(parents=True)
+        for chosen, freed_mb, arguments in (
+                (others, 64, []), (counted, 1, []),
+                (TRACED, 64, ["--trace", f"--trace-file={traces}/%n.jsonl"]),
+                (TRACED, 64, [f"--trace-file={traces}/%n.json"])):
             count_others([WINE, OUT / "contract.exe", "--exe",
                           OUT / f"{model}.exe", "--scale", SCALE, "--only",
-                          ",".join(chosen)],
+                          ",".join(chosen),
+                          *(word for argument in arguments
+                            for word in ("--arg", argument))],
                          env=environment(logs, freed_mb), timeout=LIMIT_S,
                          hide="wine: failed to start")
+        if not any(traces.iterdir()):
+            fail("the servers left no trace")
         if found := reports(logs):
             fail("\n".join(found))
 

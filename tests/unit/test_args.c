@@ -38,11 +38,13 @@ int child_args(int argc, char **argv)
                                  ? (int)sizeof(struct sockaddr_in6)
                                  : (int)sizeof(struct sockaddr_in)))
         return 98;
-    printf("%s clients=%lu threads=%lu buffer=%lu batch=%lu%s%s%s%s", address,
-           args.max_clients, args.threads, args.buffer, args.batch,
+    printf("%s clients=%lu threads=%lu buffer=%lu batch=%lu%s%s%s%s%s%s%s",
+           address, args.max_clients, args.threads, args.buffer, args.batch,
            args.window ? " window" : "", args.quiet ? " quiet" : "",
            args.verbose ? " verbose" : "",
-           args.stop_on_eof ? " stop_on_eof" : "");
+           args.stop_on_eof ? " stop_on_eof" : "", args.trace ? " trace" : "",
+           args.trace_file != NULL ? " file=" : "",
+           args.trace_file != NULL ? args.trace_file : "");
     return 0;
 }
 
@@ -116,6 +118,13 @@ static void flags(void)
     understood("plain --verbose", "127.0.0.1:5566" PLAIN_REST " verbose");
     understood("plain --stop-on-eof",
                "127.0.0.1:5566" PLAIN_REST " stop_on_eof");
+#ifdef TRACE
+    understood("plain --trace", "127.0.0.1:5566" PLAIN_REST " trace");
+    understood("plain --trace-file a.json",
+               "127.0.0.1:5566" PLAIN_REST " file=a.json");
+    understood("plain --trace --trace-file=c:\\x.y\\A.JSONL",
+               "127.0.0.1:5566" PLAIN_REST " trace file=c:\\x.y\\A.JSONL");
+#endif
     understood("plain -q --stop-on-eof -p 9 -b ::1",
                "[::1]:9" PLAIN_REST " quiet stop_on_eof");
 }
@@ -211,6 +220,12 @@ static void superfluous_values(void)
     refused("plain --help=x", "--help takes no value");
     refused("plain --version=2", "--version takes no value");
     refused("rich --window=big", "--window takes no value");
+    refused("plain --trace=x", "--trace takes no value, not 'x'");
+    refused("plain --trace-file", "--trace-file needs a value");
+    refused("plain --trace-file a.txt", "--trace-file takes a name that ends "
+                                        "in .json or .jsonl, not 'a.txt'");
+    refused("plain --trace-file x.json\\y", "in .json or .jsonl, not "
+                                            "'x.json\\y'");
     refused("plain -q -v", "--quiet and --verbose exclude each other");
 }
 

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""What tracing costs, as a share of the echoes per second without it.
+
+usage: tools/trace_cost.py [--pairs N] [--seconds S] [MODEL ...]
+
+For each model a server built with PLAIN=1 and three others run at the same
+time, idle but for the one that is driven: tracing off, to .json, to .jsonl.
+One client sends 64 bytes, waits for them and compares them, in short bursts
+that alternate: PLAIN, other, other, PLAIN. Each such pair gives one ratio; what
+is printed is their median, and between which two of them it lies with 95 %
+certainty (the order statistics of the sign test). As in tools/speed.py servers
+and wineserver share one processor, the client has another. Only the ratios mean
+anything. Exit code 1: a wrong or a missing echo.
+"""
+import argparse
+import contextlib
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from suite import BUILD, MODELS, WINE, Server, run  # noqa: E402
+from speed import CLIENT_CPU, SERVER_CPU, Client  # noqa: E402
+
+PLAIN = BUILD / "plain" / "bin"
+OUT = BUILD / "trace"
+
+
+class Driver:
+    """A client that stays connected, and says nothing between its bursts."""
+
+    def __init__(self, server):
+        self.client = Client(server.port, 1)
+        self.client.hear()
+
+    def burst(self, seconds):
+        """Echoes per second."""
+        echoes, began = 0, time.perf_counter()
+        while (now := time.perf_counter()) - began < seconds:
+            self.client.hear()
+            echoes += 1
+        return echoes / (now - began)
+
+
+def ratio(plain, other, seconds):
+    a, b = plain.burst(seconds), other.burst(seconds)
+    c, d = other.burst(seconds), plain.burst(seconds)
+    return (b + c) / (a + d)
+
+
+def median_and_range(ratios):
+    ratios = sorted(ratios)
+    n = len(ratios)
+    away = math.ceil(0.98 * math.sqrt(n))
+    return (ratios[n // 2], ratios[max(n // 2 - away, 0)],
+            ratios[min(n // 2 + away, n - 1)])
+
+
+def measure(model, pairs, seconds):
+    variants = {"off": [],
+                "to .json": ["--trace-file", OUT / "cost.json"],
+                "to .jsonl": ["--trace-file", OUT / "cost.jsonl"]}
+    os.sched_setaffinity(0, {SERVER_CPU})  # which the servers inherit
+    run([WINE, "--end"])
+    with contextlib.ExitStack() as stack:
+        def start(*options, exe=None):
+            return stack.enter_context(
+                Server(model, "--quiet", *options, exe=exe))
+
+        plain = start(exe=PLAIN / f"{model}.exe")
+        servers = {name: start(*options) for name, options in variants.items()}
+        os.sched_setaffinity(0, {CLIENT_CPU})
+        base = Driver(plain)
+        drivers = {name: Driver(server) for name, server in servers.items()}
+        for driver in (base, *drivers.values()):
+            driver.burst(0.5)
+        seen = {name: [] for name in drivers}
+        for _ in range(pairs):
+            for name, driver in drivers.items():
+                seen[name].append(ratio(base, driver, seconds))
+        for driver in (base, *drivers.values()):
+            driver.client.sock.close()
+        for server in (plain, *servers.values()):
+            server.stop()
+    return {name: median_and_range(ratios) for name, ratios in seen.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--pairs", type=int, default=60)
+    parser.add_argument("--seconds", type=float, default=0.25)
+    parser.add_argument("models", nargs="*", default=MODELS)
+    args = parser.parse_args()
+    OUT.mkdir(parents=True, exist_ok=True)
+    run(["make", "-f", "Makefile.mingw", "-s", "PLAIN=1", "servers"],
+        timeout=600)
+    print("| model              | tracing off         | to .json            |"
+          " to .jsonl           |")
+    print("| ------------------ | ------------------- | ------------------- |"
+          " ------------------- |")
+    for model in args.models:
+        cells = [f"{middle:.3f} ({low:.3f}-{high:.3f})" for middle, low, high
+                 in measure(model, args.pairs, args.seconds).values()]
+        print(f"| {model:18} | " + " | ".join(cells) + " |", flush=True)
+    run([WINE, "--end"])
+
+
+if __name__ == "__main__":
+    main()
