@@ -273,6 +273,7 @@ static void put_call(struct trace_ring *ring, struct trace_record *rec,
     rec->id = t->id;
     rec->depth = ring->depth;
     rec->seq = t->seq;
+    rec->inside = ring->open;
     rec->began = t->began;
     rec->ended = ended;
     rec->place = t->place;
@@ -306,6 +307,8 @@ void trace_enter(struct trace_call *t, enum trace_id id,
         if (t->waits) {
             put_call(ring, rec, RECORD_WAIT, t, t->began, 0, 0);
             ring->depth++;
+        } else if (ring->open == 0) {
+            ring->open = t->seq + 1;
         }
     }
     SetLastError(error);
@@ -319,6 +322,8 @@ void trace_leave(struct trace_call *t, LONG64 result)
     if (ring != NULL) {
         if (t->waits)
             ring->depth--;
+        else if (ring->open == t->seq + 1)
+            ring->open = 0;
         /* A wait may have filled the ring with what ran inside it. */
         struct trace_record *rec = ring_room(ring);
         if (rec != NULL) {
@@ -344,6 +349,7 @@ static void note(enum trace_kind kind, const char *source, ULONG_PTR a,
                                      .id = TRACE_IDS,
                                      .depth = ring->depth,
                                      .seq = take_seq(),
+                                     .inside = ring->open,
                                      .place = place,
                                      .source = source,
                                      .error = error,

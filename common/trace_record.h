@@ -35,6 +35,10 @@ struct trace_record {
     /* The order of all records, without a gap: 0, 1, 2... For a call it is the
      * order in which they began. */
     LONG64 seq;
+    /* 0, or one more than the seq of a call of this thread that is not over:
+     * on Windows some calls wait alertably inside, and an APC may run there.
+     * That call is recorded after what ran in it. */
+    LONG64 inside;
     LONG64 began; /* in ticks of the performance counter */
     LONG64 ended;
     struct trace_place place;
@@ -63,6 +67,7 @@ struct trace_ring {
     volatile LONG64 tail;
     volatile LONG dropped; /* records there was no room for */
     unsigned depth;        /* the thread's own: waits that are open */
+    LONG64 open;           /* likewise: what `inside` is for its records */
     LONG dropped_told;     /* the writer's own, like what follows */
     struct trace_thread *thread;
     char bytes[TRACE_RING_SIZE];

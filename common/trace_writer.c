@@ -155,8 +155,8 @@ static const struct trace_record *ring_first(struct trace_ring *ring)
 }
 
 /* The next record and its ring, or NULL: none is there, or one that began
- * earlier is still to come. At the end nothing more comes: then the earliest
- * there is. */
+ * earlier is still to come. But what ran inside that one comes before it. At the
+ * end nothing more comes: then the earliest there is. */
 static const struct trace_record *next_record(struct trace_ring **from,
                                               bool last)
 {
@@ -166,12 +166,13 @@ static const struct trace_record *next_record(struct trace_ring **from,
         const struct trace_record *rec = ring_first(ring);
         if (rec == NULL)
             continue;
-        if (rec->seq == next_seq ||
-            (last && (earliest == NULL || rec->seq < earliest->seq))) {
+        bool next = rec->seq <= next_seq ||
+                    (rec->inside != 0 && rec->inside <= next_seq + 1);
+        if (next || (last && (earliest == NULL || rec->seq < earliest->seq))) {
             earliest = rec;
             *from = ring;
         }
-        if (rec->seq == next_seq)
+        if (next)
             break;
     }
     return earliest;
@@ -188,7 +189,8 @@ static void drain(bool last)
             write_record(ring->thread, rec);
         else
             state.full = true;
-        next_seq = rec->seq + 1;
+        if (rec->seq >= next_seq)
+            next_seq = rec->seq + 1;
         InterlockedExchange64(&ring->tail, ring->tail + rec->size);
     }
     for (ring = trace_rings; ring != NULL; ring = ring->next)

@@ -6,8 +6,9 @@
  *   end         as a server ends
  *   null        by a write to a null pointer, in the middle of a wait
  *   die         by die_call() on another thread
- *   terminate   by TerminateProcess()
+ *   terminate   does not end by itself
  *   flood       after many more calls than can be written: prints how many
+ *   nested      inside a call inside a call; does not end by itself
  *   errors      exit code 0 when tracing has changed no result and no error
  */
 #include "common/win.h"
@@ -132,6 +133,19 @@ static bool errors(void)
     return good;
 }
 
+/* A call that waits inside, and so lets others run there. Wine has none: this
+ * one only says so. */
+static void nested(void)
+{
+    struct trace_call outer;
+    trace_enter(&outer, TRACE_shutdown, TRACE_HERE, "1, 2",
+                (const ULONG_PTR[TRACE_ARGS]){1, 2});
+    WSAEVENT event = make_event();
+    WSACloseEvent(event);
+    SleepEx(INFINITE, TRUE); /* the test ends us */
+    trace_leave(&outer, 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3)
@@ -154,11 +168,11 @@ int main(int argc, char **argv)
     } else if (strcmp(mode, "die") == 0) {
         run_threads(die, 1);
     } else if (strcmp(mode, "terminate") == 0) {
-        printf("ready\n");
-        fflush(stdout);
         SleepEx(INFINITE, TRUE); /* the test ends us */
     } else if (strcmp(mode, "flood") == 0) {
         run_threads(flood, FLOOD_THREADS);
+    } else if (strcmp(mode, "nested") == 0) {
+        nested();
     } else if (strcmp(mode, "errors") == 0 && !errors()) {
         return EXIT_FAILED;
     }

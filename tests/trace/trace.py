@@ -445,6 +445,22 @@ def calls(*words, status=0):
     return run([WINE, CALLS, *words], status=status)
 
 
+def ended_at(mark, path, mode):
+    """End the program as soon as the mark is in its file."""
+    path.unlink(missing_ok=True)
+    with subprocess.Popen([str(WINE), str(CALLS), str(path), mode],
+                          cwd=ROOT) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not path.exists() or mark not in path.read_text():
+                if time.monotonic() > deadline:
+                    fail(f"no {mark} in {path.name}")
+                time.sleep(0.01)  # it is Wine's to write, not ours to be told
+        finally:
+            process.kill()
+    return path
+
+
 def check_ends():
     for mode, status in (("end", 0), ("null", None), ("die", 1)):
         with check(f"trace: the file is whole after: {mode}"):
@@ -458,18 +474,11 @@ def check_ends():
             if mode != "end" and "unfinished" not in path.read_text():
                 fail("nothing is marked as unfinished")
     with check("trace: the file loads after TerminateProcess() from outside"):
-        path = OUT / "terminate.json"
-        with subprocess.Popen([str(WINE), str(CALLS), str(path), "terminate"],
-                              stdout=subprocess.PIPE, cwd=ROOT) as process:
-            if Lines(process.stdout).read() != "ready":
-                fail("not ready")
-            # Another thread writes what has been called by now.
-            deadline = time.monotonic() + PATIENCE
-            while "WSARecv" not in path.read_text():
-                if time.monotonic() > deadline:
-                    fail("the file does not grow")
-            process.kill()
-        view([path])
+        view([ended_at("WSARecv", OUT / "terminate.json", "terminate")])
+    with check("trace: a call inside another one is not held up by it"):
+        path = ended_at("WSACloseEvent", OUT / "nested.jsonl", "nested")
+        if "shutdown" in path.read_text():
+            fail("the outer call is told before it is over")
     with check("trace: nobody who reads it does not keep a program running"):
         with subprocess.Popen([str(WINE), str(CALLS), "narrate", "flood"],
                               stdout=subprocess.DEVNULL, cwd=ROOT,
