@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What tracing costs, as a share of the echoes per second without it.
 
-usage: tools/trace_cost.py [--pairs N] [--seconds S] [MODEL ...]
+usage: tools/trace_cost.py [--off] [--pairs N] [--seconds S] [MODEL ...]
 
 For each model a server built with PLAIN=1 and three others run at the same
-time, idle but for the one that is driven: tracing off, to .json, to .jsonl.
+time, idle but for the one that is driven: tracing off, to .json, to .jsonl; or, for
+a closer look, off alone.
 One client sends 64 bytes, waits for them and compares them, in short bursts
 that alternate: PLAIN, other, other, PLAIN. Each such pair gives one ratio; what
 is printed is their median, and between which two of them it lies with 95 %
@@ -58,10 +59,12 @@ def median_and_range(ratios):
             ratios[min(n // 2 + away, n - 1)])
 
 
-def measure(model, pairs, seconds):
-    variants = {"off": [],
-                "to .json": ["--trace-file", OUT / "cost.json"],
-                "to .jsonl": ["--trace-file", OUT / "cost.jsonl"]}
+VARIANTS = {"tracing off": [],
+            "to .json": ["--trace-file", OUT / "cost.json"],
+            "to .jsonl": ["--trace-file", OUT / "cost.jsonl"]}
+
+
+def measure(model, variants, pairs, seconds):
     os.sched_setaffinity(0, {SERVER_CPU})  # which the servers inherit
     run([WINE, "--end"])
     with contextlib.ExitStack() as stack:
@@ -70,7 +73,7 @@ def measure(model, pairs, seconds):
                 Server(model, "--quiet", *options, exe=exe))
 
         plain = start(exe=PLAIN / f"{model}.exe")
-        servers = {name: start(*options) for name, options in variants.items()}
+        servers = {name: start(*VARIANTS[name]) for name in variants}
         os.sched_setaffinity(0, {CLIENT_CPU})
         base = Driver(plain)
         drivers = {name: Driver(server) for name, server in servers.items()}
@@ -89,6 +92,7 @@ def measure(model, pairs, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--off", action="store_true")
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=0.25)
     parser.add_argument("models", nargs="*", default=MODELS)
@@ -96,13 +100,14 @@ def main():
     OUT.mkdir(parents=True, exist_ok=True)
     run(["make", "-f", "Makefile.mingw", "-s", "PLAIN=1", "servers"],
         timeout=600)
-    print("| model              | tracing off         | to .json            |"
-          " to .jsonl           |")
-    print("| ------------------ | ------------------- | ------------------- |"
-          " ------------------- |")
+    variants = ["tracing off"] if args.off else list(VARIANTS)
+    print("| model              |" +
+          "".join(f" {name:19} |" for name in variants))
+    print("| ------------------ |" + " ------------------- |" * len(variants))
     for model in args.models:
         cells = [f"{middle:.3f} ({low:.3f}-{high:.3f})" for middle, low, high
-                 in measure(model, args.pairs, args.seconds).values()]
+                 in measure(model, variants, args.pairs,
+                            args.seconds).values()]
         print(f"| {model:18} | " + " | ".join(cells) + " |", flush=True)
     run([WINE, "--end"])
 
