@@ -9,7 +9,7 @@
 
 #ifdef TRACE
 
-#include "common/trace_record.h"
+#include "common/trace/record.h"
 
 /* ---- counting: always --------------------------------------------------- */
 

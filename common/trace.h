@@ -103,9 +103,9 @@ extern bool trace_on;
  * Main thread, once. The strings have to last. */
 void trace_begin(const char *model, bool narrate, const char *file);
 
-/* Names for the reader of a trace, each a string that lasts: for a thread, for a
- * handle (or a message: no handle has such a number). In "worker #" the
- * # stands for a number: threads are numbered in the order in which they come
+/* Names for the reader of a trace, each a string that lasts: for a thread, for
+ * a handle (or a message: no handle has such a number). In "worker #" the #
+ * stands for a number: threads are numbered in the order in which they come
  * here. A connection has the number it has in the log. Any thread. */
 void trace_thread(const char *name);
 void trace_name(ULONG_PTR handle, const char *name);

@@ -34,14 +34,15 @@
                TRACE_W3, TRACE_W2, TRACE_W1, 0)                                \
     (__VA_ARGS__)
 #define TRACE_PICK(_1, _2, _3, _4, _5, _6, _7, _8, pick, ...) pick
-#define TRACE_W1(a)                                           (ULONG_PTR)(a)
-#define TRACE_W2(a, ...)                                      (ULONG_PTR)(a), TRACE_W1(__VA_ARGS__)
-#define TRACE_W3(a, ...)                                      (ULONG_PTR)(a), TRACE_W2(__VA_ARGS__)
-#define TRACE_W4(a, ...)                                      (ULONG_PTR)(a), TRACE_W3(__VA_ARGS__)
-#define TRACE_W5(a, ...)                                      (ULONG_PTR)(a), TRACE_W4(__VA_ARGS__)
-#define TRACE_W6(a, ...)                                      (ULONG_PTR)(a), TRACE_W5(__VA_ARGS__)
-#define TRACE_W7(a, ...)                                      (ULONG_PTR)(a), TRACE_W6(__VA_ARGS__)
-#define TRACE_W8(a, ...)                                      (ULONG_PTR)(a), TRACE_W7(__VA_ARGS__)
+
+#define TRACE_W1(a)      (ULONG_PTR)(a)
+#define TRACE_W2(a, ...) (ULONG_PTR)(a), TRACE_W1(__VA_ARGS__)
+#define TRACE_W3(a, ...) (ULONG_PTR)(a), TRACE_W2(__VA_ARGS__)
+#define TRACE_W4(a, ...) (ULONG_PTR)(a), TRACE_W3(__VA_ARGS__)
+#define TRACE_W5(a, ...) (ULONG_PTR)(a), TRACE_W4(__VA_ARGS__)
+#define TRACE_W6(a, ...) (ULONG_PTR)(a), TRACE_W5(__VA_ARGS__)
+#define TRACE_W7(a, ...) (ULONG_PTR)(a), TRACE_W6(__VA_ARGS__)
+#define TRACE_W8(a, ...) (ULONG_PTR)(a), TRACE_W7(__VA_ARGS__)
 
 #define select(...)                                                            \
     TRACED(select, select(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)

@@ -34,7 +34,7 @@ def trace_symbols(objects):
 
 
 def model_objects(tree):
-    found = [path for folder in (*MODELS, "common")
+    found = [path for folder in (*MODELS, "common", "common/trace")
              for path in (tree / "obj" / folder).glob("*.o")]
     if len(found) < len(MODELS):
         fail(f"only {len(found)} object files in {tree}")

@@ -94,7 +94,8 @@ def library(name):
 
 
 def build():
-    shared = compile_all([*sources_in("common"), f"{HERE}/heap.c"])
+    shared = compile_all([*sources_in("common"), *sources_in("common/trace"),
+                          f"{HERE}/heap.c"])
     for model in MODELS:
         link(model, [*compile_all(sources_in(model)), *shared])
     return shared

@@ -23,6 +23,8 @@
 #include "common/net.h"
 #include "common/trace_winsock.h"
 
+#ifdef TRACE
+
 enum { FLOOD_THREADS = 4, FLOOD_CALLS = 20000 };
 
 static WSAEVENT make_event(void)
@@ -110,10 +112,21 @@ static bool same(const char *what, long long seen, long long expected)
 }
 
 /* What each call gives with tracing is what it gives without. */
-static bool errors(void)
+static bool waits_are_same(WSAEVENT event)
+{
+    bool good =
+        same("wait", WSAWaitForMultipleEvents(1, &event, FALSE, 0, FALSE),
+             WSA_WAIT_EVENT_0);
+    WSACloseEvent(event);
+    good = same("wait", WSAWaitForMultipleEvents(1, &event, FALSE, 0, FALSE),
+                WSA_WAIT_FAILED) &&
+           good;
+    return same("its error", WSAGetLastError(), WSA_INVALID_HANDLE) && good;
+}
+
+static bool errors_are_same(WSAEVENT event)
 {
     char buf[4];
-    WSAEVENT event = make_event();
     bool good = same("recv", recv(INVALID_SOCKET, buf, 4, 0), SOCKET_ERROR) &&
                 same("its error", WSAGetLastError(), WSAENOTSOCK);
     SetLastError(4711);
@@ -121,16 +134,15 @@ static bool errors(void)
     good = same("no error", GetLastError(), 4711) && good;
     SetLastError(4712);
     trace_event("nothing", NULL, 0, 0);
-    good = same("an event's", GetLastError(), 4712) && good;
-    good = same("wait", WSAWaitForMultipleEvents(1, &event, FALSE, 0, FALSE),
-                WSA_WAIT_EVENT_0) &&
-           good;
-    WSACloseEvent(event);
-    good = same("wait", WSAWaitForMultipleEvents(1, &event, FALSE, 0, FALSE),
-                WSA_WAIT_FAILED) &&
-           good;
-    good = same("its error", WSAGetLastError(), WSA_INVALID_HANDLE) && good;
-    return good;
+    return same("an event's", GetLastError(), 4712) && good;
+}
+
+static void errors(void)
+{
+    WSAEVENT event = make_event();
+    bool good = errors_are_same(event);
+    if (!waits_are_same(event) || !good)
+        exit(EXIT_FAILED);
 }
 
 /* A call that waits inside, and so lets others run there. Wine has none: this
@@ -146,38 +158,48 @@ static void nested(void)
     trace_leave(&outer, 0);
 }
 
+static void crash_in_a_wait(void)
+{
+    if (!QueueUserAPC(crash, GetCurrentThread(), 0))
+        die_call("QueueUserAPC", GetLastError());
+    SleepEx(INFINITE, TRUE);
+}
+
+static void run_mode(const char *mode)
+{
+    if (strcmp(mode, "null") == 0)
+        crash_in_a_wait();
+    else if (strcmp(mode, "die") == 0)
+        run_threads(die, 1);
+    else if (strcmp(mode, "terminate") == 0)
+        SleepEx(INFINITE, TRUE); /* the test ends us */
+    else if (strcmp(mode, "flood") == 0)
+        run_threads(flood, FLOOD_THREADS);
+    else if (strcmp(mode, "nested") == 0)
+        nested();
+    else if (strcmp(mode, "errors") == 0)
+        errors();
+    else if (strcmp(mode, "end") != 0)
+        exit(EXIT_USAGE);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3)
         return EXIT_USAGE;
-    const char *mode = argv[2];
     bool narrate = strcmp(argv[1], "narrate") == 0;
     char bytes[16];
     WSABUF room = {.buf = bytes, .len = sizeof bytes};
     OVERLAPPED ov = {0};
+    DWORD len = 0;
+    DWORD flags = 0;
     err_program("calls");
     net_start();
     SetUnhandledExceptionFilter(after_crash);
     trace_begin("calls", narrate, narrate ? NULL : argv[1]);
 
     SOCKET sock = leave_pending(&ov, &room);
-    if (strcmp(mode, "null") == 0) {
-        if (!QueueUserAPC(crash, GetCurrentThread(), 0))
-            die_call("QueueUserAPC", GetLastError());
-        SleepEx(INFINITE, TRUE);
-    } else if (strcmp(mode, "die") == 0) {
-        run_threads(die, 1);
-    } else if (strcmp(mode, "terminate") == 0) {
-        SleepEx(INFINITE, TRUE); /* the test ends us */
-    } else if (strcmp(mode, "flood") == 0) {
-        run_threads(flood, FLOOD_THREADS);
-    } else if (strcmp(mode, "nested") == 0) {
-        nested();
-    } else if (strcmp(mode, "errors") == 0 && !errors()) {
-        return EXIT_FAILED;
-    }
-    DWORD len = 0;
-    DWORD flags = 0;
+    run_mode(argv[2]);
     if (!CancelIoEx((HANDLE)sock, &ov))
         die_call("CancelIoEx", GetLastError());
     (void)WSAGetOverlappedResult(sock, &ov, &len, TRUE, &flags);
@@ -186,3 +208,12 @@ int main(int argc, char **argv)
     trace_summary(1);
     return EXIT_STOPPED;
 }
+
+#else
+
+int main(void)
+{
+    return EXIT_USAGE; /* nothing to trace with */
+}
+
+#endif

@@ -1,13 +1,13 @@
-/* trace_json.h -- records as JSON
+/* json.h -- records as JSON
  *
- * For trace*.c only. Two formats, both described in docs/tracing.md: the Trace
- * Event Format that Perfetto and chrome://tracing open, and one object a line
- * with all that is known at that moment.
+ * For common/trace.c and this folder only. Two formats, both described in
+ * docs/tracing.md: the Trace Event Format that Perfetto and chrome://tracing
+ * open, and one object a line with all that is known at that moment.
  */
 #ifndef COMMON_TRACE_JSON_H
 #define COMMON_TRACE_JSON_H
 
-#include "common/trace_text.h"
+#include "common/trace/text.h"
 
 #ifdef TRACE
 

@@ -1,4 +1,4 @@
-/* trace_writer.c -- the thread that takes the records and writes them */
+/* writer.c -- the thread that takes the records and writes them */
 #include "common/win.h"
 
 #include <process.h>
@@ -11,7 +11,7 @@
 
 #ifdef TRACE
 
-#include "common/trace_json.h"
+#include "common/trace/json.h"
 
 /* How long the end of the process waits for a writer that gets nothing done,
  * because whoever reads our standard error does so no more. */
@@ -155,8 +155,8 @@ static const struct trace_record *ring_first(struct trace_ring *ring)
 }
 
 /* The next record and its ring, or NULL: none is there, or one that began
- * earlier is still to come. But what ran inside that one comes before it. At the
- * end nothing more comes: then the earliest there is. */
+ * earlier is still to come. But what ran inside that one comes before it. At
+ * the end nothing more comes: then the earliest there is. */
 static const struct trace_record *next_record(struct trace_ring **from,
                                               bool last)
 {

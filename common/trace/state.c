@@ -1,11 +1,11 @@
-/* trace_state.c -- see trace_state.h */
+/* state.c -- see state.h */
 #include "common/win.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/trace_state.h"
+#include "common/trace/state.h"
 
 #ifdef TRACE
 

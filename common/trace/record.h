@@ -1,8 +1,8 @@
-/* trace_record.h -- from the threads that call to the one that writes
+/* record.h -- from the threads that call to the one that writes
  *
- * For trace*.c only. Each thread puts its records into a ring of its own, one
- * thread takes them out of all rings and writes them: so nobody who serves a
- * client waits for a lock or for a disk.
+ * For common/trace.c and this folder only. Each thread puts its records into a
+ * ring of its own, one thread takes them out of all rings and writes them: so
+ * nobody who serves a client waits for a lock or for a disk.
  */
 #ifndef COMMON_TRACE_RECORD_H
 #define COMMON_TRACE_RECORD_H

@@ -1,11 +1,12 @@
-/* trace_text.h -- records in words
+/* text.h -- records in words
  *
- * For trace*.c only. All of these put text into a buffer that grows.
+ * For common/trace.c and this folder only. All of these put text into a buffer
+ * that grows.
  */
 #ifndef COMMON_TRACE_TEXT_H
 #define COMMON_TRACE_TEXT_H
 
-#include "common/trace_state.h"
+#include "common/trace/state.h"
 
 #ifdef TRACE
 

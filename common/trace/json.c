@@ -1,4 +1,4 @@
-/* trace_json.c -- see trace_json.h */
+/* json.c -- see json.h */
 #include "common/win.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include "common/args.h"
 #include "common/err.h"
-#include "common/trace_json.h"
+#include "common/trace/json.h"
 
 #ifdef TRACE
 
@@ -30,7 +30,7 @@ static void add_string(struct trace_text *out, const char *text)
 typedef void add_words(struct trace_text *out, const struct trace_state *state,
                        const struct trace_record *rec);
 
-/* "key": "what a function of trace_text.h says" -- nothing when that is
+/* "key": "what a function of text.h says" -- nothing when that is
  * nothing. */
 static void add_told(struct trace_text *out, const char *key, add_words *words,
                      const struct trace_state *state,
@@ -167,7 +167,7 @@ static void counter_event(struct trace_text *out,
                           unsigned long value, LONG64 ticks)
 {
     event_head(out, state, name, "C", ticks);
-    trace_add(out, ",\"args\":{\"%s\":%lu}}", name, value);
+    trace_add(out, ",\"args\":{\"now\":%lu}}", value);
 }
 
 static void instant_event(struct trace_text *out,

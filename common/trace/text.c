@@ -1,4 +1,4 @@
-/* trace_text.c -- see trace_text.h */
+/* text.c -- see text.h */
 #include "common/win.h"
 
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "common/trace_text.h"
+#include "common/trace/text.h"
 
 #ifdef TRACE
 

@@ -1,13 +1,13 @@
-/* trace_state.h -- what the records say about the server, put together
+/* state.h -- what the records say about the server, put together
  *
- * For trace*.c only, and only for the thread that writes the trace: it applies
- * every record in order, and so knows after each of them who is connected,
- * which operations are in flight and what each thread waits for.
+ * For this folder only, and only for the thread that writes the trace: it
+ * applies every record in order, and so knows after each of them who is
+ * connected, which operations are in flight and what each thread waits for.
  */
 #ifndef COMMON_TRACE_STATE_H
 #define COMMON_TRACE_STATE_H
 
-#include "common/trace_record.h"
+#include "common/trace/record.h"
 
 #ifdef TRACE
 
