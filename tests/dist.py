@@ -21,7 +21,8 @@ def has_what_it_should(path):
         files = {name.split("/", 1)[1]: archive.read(name)
                  for name in archive.namelist()}
     sums = files.pop("SHA256SUMS").decode("ascii").splitlines()
-    wanted = {"README.md", "LICENSE", "echo_client.exe", "contract.exe",
+    wanted = {"README.md", "LICENSE", "echo_client.exe", "echo_load.exe",
+              "contract.exe",
               *(f"{model}.exe" for model in MODELS)}
     if missing := wanted - set(files):
         fail(f"not in it: {sorted(missing)}")
