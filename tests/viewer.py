@@ -2,25 +2,14 @@
 
 import json
 
+import npm
 from suite import BUILD, ROOT, fail, run
 
 SOURCE = ROOT / "tests" / "trace" / "viewer"
-INSTALLED = BUILD / "viewer"
 
 
 def install_viewer():
-    """What is there already, in this version, stays."""
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    wanted = (SOURCE / "package-lock.json").read_text(encoding="ascii")
-    stamp = INSTALLED / "installed"
-    if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
-        return
-    for name in ("package.json", "package-lock.json"):
-        text = (SOURCE / name).read_text(encoding="ascii")
-        (INSTALLED / name).write_text(text, encoding="ascii")
-    run(["npm", "ci", "--prefix", INSTALLED, "--ignore-scripts", "--no-audit",
-         "--no-fund"], timeout=600)
-    stamp.write_text(wanted, encoding="ascii")
+    npm.install(SOURCE, BUILD / "viewer")
 
 
 def view(files):
