@@ -102,7 +102,7 @@ static struct trace_record *ring_room(struct trace_ring *ring)
     if (TRACE_RING_SIZE - at < TRACE_RECORD_MOST) {
         rec->size = (unsigned)(TRACE_RING_SIZE - at);
         rec->kind = RECORD_PAD;
-        InterlockedExchange64(&ring->head, ring->head + rec->size);
+        InterlockedExchangeAdd64(&ring->head, rec->size);
         rec = (struct trace_record *)ring->bytes;
     }
     return rec;
@@ -113,7 +113,7 @@ static void publish(struct trace_ring *ring, struct trace_record *rec,
                     size_t listed)
 {
     rec->size = (unsigned)(sizeof *rec + listed * sizeof rec->list[0]);
-    InterlockedExchange64(&ring->head, ring->head + rec->size);
+    InterlockedExchangeAdd64(&ring->head, rec->size);
     trace_writer_wake();
 }
 

@@ -149,7 +149,7 @@ static const struct trace_record *ring_first(struct trace_ring *ring)
             (const struct trace_record *)(ring->bytes + at);
         if (rec->kind != RECORD_PAD)
             return rec;
-        InterlockedExchange64(&ring->tail, ring->tail + rec->size);
+        InterlockedExchangeAdd64(&ring->tail, rec->size);
     }
     return NULL;
 }
@@ -191,7 +191,7 @@ static void drain(bool last)
             state.full = true;
         if (rec->seq >= next_seq)
             next_seq = rec->seq + 1;
-        InterlockedExchange64(&ring->tail, ring->tail + rec->size);
+        InterlockedExchangeAdd64(&ring->tail, rec->size);
     }
     for (ring = trace_rings; ring != NULL; ring = ring->next)
         write_dropped(ring);

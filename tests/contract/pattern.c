@@ -23,6 +23,11 @@ void pattern_fill(uint64_t stream, uint64_t from, char *out, size_t len)
             out[i] = (char)((from + i) % 256);
         return;
     }
+    if (stream == PATTERN_LETTERS) {
+        for (size_t i = 0; i < len; i++)
+            out[i] = (char)('a' + (from + i) % 26);
+        return;
+    }
     while (len > 0) {
         uint64_t word = pattern_mix(key ^ (from / 8));
         size_t skip = (size_t)(from % 8);

@@ -11,8 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The one stream that is not random: byte n has the value n % 256. */
-#define PATTERN_COUNT 0u
+/* The two streams that are not random. Byte n has the value n % 256; or is a
+ * letter, which no server has trouble with. */
+#define PATTERN_COUNT   0u
+#define PATTERN_LETTERS 1u
 
 /* Bytes from, from + 1, ... of the stream. */
 void pattern_fill(uint64_t stream, uint64_t from, char *out, size_t len);

@@ -574,9 +574,12 @@ struct peer *peer_connect(struct test *t)
 
 struct peer *serves(struct test *t)
 {
-    step(t, "connect a client, send 100 bytes", "they come back");
+    step(t, "connect a client, send 100 letters", "they come back");
     struct peer *p = peer_connect(t);
+    uint64_t stream = p->stream;
+    p->stream = PATTERN_LETTERS; /* what comes later tests other bytes */
     peer_echo(p, 100);
+    p->stream = stream;
     return p;
 }
 
