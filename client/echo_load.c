@@ -122,6 +122,8 @@ static FILE *open_output(const char *name)
 {
     if (name == NULL)
         return NULL;
+    if (strcmp(name, "-") == 0)
+        return stdout;
     FILE *out = fopen(name, "wb");
     if (out == NULL) {
         char what[320];
@@ -144,7 +146,7 @@ static void close_output(FILE *out, const char *name)
 static int report(const struct run *run, FILE *json, FILE *hgrm)
 {
     struct report r = report_make(run);
-    if (!run->options.quiet)
+    if (!run->options.quiet && json != stdout)
         report_print(&r);
     if (json != NULL) {
         report_json(&r, json);

@@ -133,7 +133,8 @@ static void conn_wrong(struct worker *w, struct conn *c, size_t len)
 
 /* ConnectEx() wants a socket that is bound. An address has so many ports only,
  * and the side that closes first keeps its port for minutes (TIME_WAIT): on
- * this machine there are more addresses, so go on to the next in time. */
+ * this machine there are more addresses, so go on to the next in time, and
+ * let runs in a row begin with different ones: each has a seed of its own. */
 static int bind_source(const struct run *run, const struct conn *c)
 {
     struct sockaddr_storage from = {.ss_family = run->to.ss_family};
@@ -142,7 +143,8 @@ static int bind_source(const struct run *run, const struct conn *c)
     if (to4->sin_family == AF_INET && ntohl(to4->sin_addr.s_addr) >> 24 == 127)
         from4->sin_addr.s_addr =
             htonl(INADDR_LOOPBACK +
-                  (u_long)(c->serial / PORTS_PER_ADDRESS % ADDRESSES));
+                  (u_long)((c->serial / PORTS_PER_ADDRESS + run->options.seed) %
+                           ADDRESSES));
     return bind(c->sock, (const struct sockaddr *)&from, run->to_len);
 }
 

@@ -25,7 +25,7 @@ static const char help[] =
     "      --half-close        end each connection with a half-close, and\n"
     "                          read until the server closes too\n"
     "      --seed N            other bytes; default 1\n"
-    "      --json FILE         the results for programs\n"
+    "      --json FILE         the results for programs; - is standard output\n"
     "      --hgrm FILE         the latencies for HdrHistogram's plotters\n"
     "  -q, --quiet             errors only\n"
     "  -h, --help, -?, /?      this text\n"

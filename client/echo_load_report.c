@@ -207,7 +207,9 @@ void report_json(const struct report *r, FILE *out)
             (double)all->connect->max / us);
     fprintf(out, "  \"corrected\": %s,\n", yes_or_no(r->run->options.rate > 0));
     put_percentiles(r, out);
-    fputs("  \"errors\": {", out);
+    fputs("  \"histogram_ns\": ", out);
+    histogram_json(all->latency, out);
+    fputs(",\n  \"errors\": {", out);
     for (size_t i = 0; i < all->errors.len; i++)
         fprintf(out, "%s\"%s\": %llu", i > 0 ? ", " : "",
                 all->errors.entries[i].name, all->errors.entries[i].count);

@@ -122,6 +122,12 @@ static void worker_ramp(struct worker *w)
     run->start = load_now();
     run->measure_from = run->start + run->options.warmup;
     run->until = run->measure_from + run->options.duration;
+    if (!run->options.quiet)
+        err_print("all connected after %.3f s; warm-up %.3f s, then %.3f s "
+                  "measured",
+                  (double)(run->start - run->began) / 1e9,
+                  (double)run->options.warmup / 1e9,
+                  (double)run->options.duration / 1e9);
     for (unsigned i = 0; i < run->worker_count; i++)
         tell(&run->workers[i], KEY_START);
 }

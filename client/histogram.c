@@ -34,14 +34,19 @@ static uint64_t bucket_top(size_t bucket)
     return ((place + 1) << shift) - 1;
 }
 
-void histogram_add(struct histogram *h, uint64_t value)
+void histogram_add_many(struct histogram *h, uint64_t value, uint64_t count)
 {
     const uint64_t most = ((uint64_t)1 << HISTOGRAM_VALUE_BITS) - 1;
-    h->counts[bucket_of(value < most ? value : most)]++;
-    h->total++;
-    h->sum += (double)value;
+    h->counts[bucket_of(value < most ? value : most)] += count;
+    h->total += count;
+    h->sum += (double)value * (double)count;
     if (value > h->max)
         h->max = value;
+}
+
+void histogram_add(struct histogram *h, uint64_t value)
+{
+    histogram_add_many(h, value, 1);
 }
 
 void histogram_merge(struct histogram *h, const struct histogram *from)
@@ -77,6 +82,21 @@ uint64_t histogram_percentile(const struct histogram *h, double percent)
 double histogram_mean(const struct histogram *h)
 {
     return h->total > 0 ? h->sum / (double)h->total : 0.0;
+}
+
+void histogram_json(const struct histogram *h, FILE *out)
+{
+    unsigned printed = 0;
+    fputc('[', out);
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        if (h->counts[i] > 0)
+            fprintf(out, "%s[%llu, %llu]",
+                    printed++ == 0     ? ""
+                    : printed % 5 == 1 ? ",\n    "
+                                       : ", ",
+                    (unsigned long long)value_at(h, i),
+                    (unsigned long long)h->counts[i]);
+    fputc(']', out);
 }
 
 static double deviation(const struct histogram *h)

@@ -34,6 +34,9 @@ struct histogram *histogram_new(void);
 
 void histogram_add(struct histogram *h, uint64_t value);
 
+/* The same, `count` times. */
+void histogram_add_many(struct histogram *h, uint64_t value, uint64_t count);
+
 /* Add all that `from` has seen. */
 void histogram_merge(struct histogram *h, const struct histogram *from);
 
@@ -42,6 +45,10 @@ void histogram_merge(struct histogram *h, const struct histogram *from);
 uint64_t histogram_percentile(const struct histogram *h, double percent);
 
 double histogram_mean(const struct histogram *h);
+
+/* [[NANOSECONDS, HOW OFTEN], ...] in JSON, rising: what histogram_add_many()
+ * needs to make the same histogram again. What fails is left in ferror(out). */
+void histogram_json(const struct histogram *h, FILE *out);
 
 /* HdrHistogram's percentile distribution (.hgrm), values in milliseconds, as
  * its plotters read it. What fails is left in ferror(out). */

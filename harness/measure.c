@@ -2,7 +2,9 @@
 #include "common/win.h"
 
 #include <psapi.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <tlhelp32.h>
 
 #include "harness/find_function.h"
@@ -37,8 +39,8 @@ static double thread_ms(DWORD id)
     return ms;
 }
 
-/* Count the threads and add up what they have used. */
-static bool measure_threads(DWORD pid, struct server_usage *usage)
+/* Count the threads; with `sum`, add up what they have used. */
+static bool measure_threads(DWORD pid, bool sum, struct server_usage *usage)
 {
     HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
     if (snapshot == INVALID_HANDLE_VALUE)
@@ -52,19 +54,79 @@ static bool measure_threads(DWORD pid, struct server_usage *usage)
         if (entry.th32OwnerProcessID != pid)
             continue;
         usage->threads++;
-        usage->cpu_ms += thread_ms(entry.th32ThreadID);
+        if (sum)
+            usage->cpu_ms += thread_ms(entry.th32ThreadID);
     }
     CloseHandle(snapshot);
     return true;
 }
 
+/* Read a file of Linux's /proc, as text. False: there is none. */
+static bool read_proc(const char *pid, const char *what, char *out, size_t size)
+{
+    char path[80];
+    snprintf(path, sizeof path, "\\\\?\\unix\\proc\\%s\\%s", pid, what);
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return false;
+    size_t len = fread(out, 1, size - 1, file);
+    fclose(file);
+    for (size_t i = 0; i < len; i++)
+        if (out[i] == '\0')
+            out[i] = ' ';
+    out[len] = '\0';
+    return len > 0;
+}
+
+unsigned long measure_host_pid(const char *exe, const char *mark)
+{
+    WIN32_FIND_DATAA found;
+    unsigned long pid = 0;
+    HANDLE search = FindFirstFileA("\\\\?\\unix\\proc\\*", &found);
+    if (search == INVALID_HANDLE_VALUE)
+        return 0;
+    do {
+        char words[2048];
+        if (found.cFileName[0] >= '1' && found.cFileName[0] <= '9' &&
+            read_proc(found.cFileName, "cmdline", words, sizeof words) &&
+            strstr(words, exe) != NULL && strstr(words, mark) != NULL)
+            pid = strtoul(found.cFileName, NULL, 10);
+    } while (pid == 0 && FindNextFileA(search, &found));
+    FindClose(search);
+    return pid;
+}
+
+/* The fields behind the name, which is in brackets and may hold anything: 12
+ * and 13 are user and system time, in hundredths of a second. Source: proc(5).
+ */
+static void measure_host_cpu(unsigned long host_pid, struct server_usage *usage)
+{
+    char pid[12];
+    char stat[1024];
+    unsigned long user = 0;
+    unsigned long kernel = 0;
+    snprintf(pid, sizeof pid, "%lu", host_pid);
+    const char *rest = read_proc(pid, "stat", stat, sizeof stat)
+                           ? strrchr(stat, ')')
+                           : NULL;
+    if (rest != NULL &&
+        sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+               &user, &kernel) == 2)
+        usage->cpu_ms = (double)(user + kernel) * 10;
+}
+
 /* Wine's GetProcessTimes() tells the times of the process that asks, whichever
- * it asks about, so there the sum over the living threads has to do. */
-static bool measure_cpu(HANDLE process, struct server_usage *usage)
+ * it asks about. So there Linux has to tell; without its number for the process
+ * the sum over the living threads has to do. */
+static bool measure_cpu(HANDLE process, unsigned long host_pid,
+                        struct server_usage *usage)
 {
     FILETIME created, ended, kernel, user;
-    if (server_on_wine())
+    if (server_on_wine()) {
+        if (host_pid != 0)
+            measure_host_cpu(host_pid, usage);
         return true;
+    }
     if (!GetProcessTimes(process, &created, &ended, &kernel, &user))
         return false;
     usage->cpu_ms = filetime_ms(&kernel) + filetime_ms(&user);
@@ -129,14 +191,14 @@ static unsigned long count_handles(HANDLE process, DWORD pid)
 
 /* ---- all of it -------------------------------------------------------------- */
 
-bool measure_process(HANDLE process, unsigned long pid,
+bool measure_process(HANDLE process, unsigned long pid, unsigned long host_pid,
                      struct server_usage *usage)
 {
     PROCESS_MEMORY_COUNTERS_EX memory = {0};
     memory.cb = sizeof memory;
     if (!K32GetProcessMemoryInfo(process, (PROCESS_MEMORY_COUNTERS *)&memory,
                                  sizeof memory) ||
-        !measure_threads(pid, usage) || !measure_cpu(process, usage))
+        !measure_threads(pid, server_on_wine() && host_pid == 0, usage) || !measure_cpu(process, host_pid, usage))
         return false;
     usage->working_set = memory.WorkingSetSize;
     usage->private_bytes = memory.PrivateUsage;

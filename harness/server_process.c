@@ -33,6 +33,11 @@ struct server_process {
     DWORD pid;
     HANDLE stdin_pipe; /* NULL once closed */
 
+    /* Only used on Wine: how Linux can tell it from all other processes. */
+    char exe_name[MAX_PATH];
+    char mark[32];          /* empty: it cannot */
+    unsigned long host_pid; /* 0: not looked for yet, or not found */
+
     struct pseudo_console console; /* empty without start.console */
 
     SRWLOCK lock;
@@ -230,6 +235,11 @@ struct server_process *server_start(const struct server_start *start, char *why,
     InitializeConditionVariable(&server->changed);
     for (size_t i = 0; i < 2; i++)
         server->captures[i].server = server;
+    const char *slash = strrchr(start->exe, '\\');
+    say(server->exe_name, sizeof server->exe_name, "%s",
+        slash != NULL ? slash + 1 : start->exe);
+    say(server->mark, sizeof server->mark, "%s",
+        start->mark != NULL ? start->mark : "");
 
     /* The console comes before the pipes: its host process inherits whatever
      * can be inherited, and would hold the pipes open. */
@@ -377,6 +387,22 @@ enum server_wait server_wait_ready(struct server_process *server,
     }
     ReleaseSRWLockExclusive(&server->lock);
     return result;
+}
+
+unsigned short server_free_port(void)
+{
+    SOCKET sock = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    int len = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool ok = sock != INVALID_SOCKET &&
+              bind(sock, (struct sockaddr *)&address, len) == 0 &&
+              getsockname(sock, (struct sockaddr *)&address, &len) == 0;
+    int err = WSAGetLastError();
+    if (sock != INVALID_SOCKET)
+        closesocket(sock);
+    WSASetLastError(err);
+    return ok ? ntohs(address.sin_port) : 0;
 }
 
 static bool accepts(unsigned short port)
@@ -540,6 +566,9 @@ void server_free(struct server_process *server)
 
 bool server_measure(struct server_process *server, struct server_usage *usage)
 {
+    if (server->host_pid == 0 && server->mark[0] != '\0' && server_on_wine())
+        server->host_pid = measure_host_pid(server->exe_name, server->mark);
     return server_alive(server) &&
-           measure_process(server->process, server->pid, usage);
+           measure_process(server->process, server->pid, server->host_pid,
+                           usage);
 }

@@ -1,7 +1,7 @@
 /* server_process.h -- a server program as a child: start, hear, stop, measure
  *
  * For programs that drive a server exe from outside: the contract suite and
- * the demo. The server runs in a job object that dies with its last handle, so
+ * compare.exe. The server runs in a job object that dies with its last handle, so
  * nothing is left behind even when the driver crashes. Its standard input is a
  * pipe that we hold (closing it stops a server started with --stop-on-eof);
  * what it prints is collected by two threads, without limit, and can be read
@@ -33,6 +33,8 @@ struct server_start {
     const char *const *args; /* its arguments, without the program's name */
     size_t arg_count;
     bool console; /* give it a console of its own, for server_press() */
+    const char *mark; /* of args, what no other process has, such as its port:
+                       * then usage.cpu_ms is exact under Wine too; or NULL */
 };
 
 /* The ready line in parts:
@@ -48,7 +50,8 @@ struct server_ready {
 struct server_usage {
     uint64_t working_set;   /* bytes */
     uint64_t private_bytes; /* bytes that are the process's alone; Wine: 0 */
-    double cpu_ms;          /* user and kernel time; Wine: of living threads */
+    double cpu_ms;          /* user and kernel time; Wine, without a mark: of
+                           * the threads that live, in steps of 10 ms each */
     unsigned long threads;
     unsigned long handles; /* 0: could not be counted */
 };
@@ -63,6 +66,10 @@ struct server_process *server_start(const struct server_start *start, char *why,
 enum server_wait server_wait_ready(struct server_process *server,
                                    struct server_ready *ready,
                                    unsigned long timeout);
+
+/* A port of 127.0.0.1 that nobody uses just now, for a server that cannot
+ * choose one itself; 0, with WSAGetLastError(), when there is none. */
+unsigned short server_free_port(void);
 
 /* For a server that prints no ready line: try to connect to 127.0.0.1:port
  * until that is accepted. */

@@ -162,7 +162,8 @@ static char *bug_list(const struct suite *suite)
     static const char *const args[] = {"--list-bugs"};
     char why[512];
     unsigned long code = 0;
-    struct server_start start = {suite->exe, args, 1, false};
+    struct server_start start = {
+        .exe = suite->exe, .args = args, .arg_count = 1};
     struct server_process *process = server_start(&start, why, sizeof why);
     if (process == NULL)
         suite_broken("%s", why);

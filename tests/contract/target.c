@@ -20,18 +20,11 @@ unsigned short target_port(const struct target *target)
 
 unsigned short free_port(void)
 {
-    SOCKET sock = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
-    struct sockaddr_in address = {0};
-    int len = sizeof address;
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (sock == INVALID_SOCKET ||
-        bind(sock, (struct sockaddr *)&address, len) == SOCKET_ERROR ||
-        getsockname(sock, (struct sockaddr *)&address, &len) == SOCKET_ERROR)
+    unsigned short port = server_free_port();
+    if (port == 0)
         suite_broken("no free port: %s",
                      err_name((unsigned long)WSAGetLastError()));
-    closesocket(sock);
-    return ntohs(address.sin_port);
+    return port;
 }
 
 /* ---- start ---------------------------------------------------------------- */
@@ -175,8 +168,10 @@ struct target *target_start(struct suite *suite, unsigned flags,
     char port_text[8];
     snprintf(port_text, sizeof port_text, "%u", port);
     struct arg_list list = usual_args(suite, flags, port_text, args);
-    struct server_start start = {suite->exe, list.items, list.count,
-                                 (flags & TARGET_CONSOLE) != 0};
+    struct server_start start = {.exe = suite->exe,
+                                 .args = list.items,
+                                 .arg_count = list.count,
+                                 .console = (flags & TARGET_CONSOLE) != 0};
     target->process = server_start(&start, why, size);
     bool ok =
         target->process != NULL && wait_serving(suite, target, port, why, size);
@@ -256,7 +251,8 @@ void run_server(struct test *t, const char *const *args,
     for (size_t i = 0; i < t->suite->arg_count; i++)
         add_arg(&list, t->suite->args[i]);
     add_args(&list, args);
-    struct server_start start = {t->suite->exe, list.items, list.count, false};
+    struct server_start start = {
+        .exe = t->suite->exe, .args = list.items, .arg_count = list.count};
     struct server_process *process = server_start(&start, why, sizeof why);
     free_args(&list);
     if (process == NULL)

@@ -1,0 +1,320 @@
+/* options.c -- see options.h */
+#include "common/win.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/args.h"
+#include "common/err.h"
+#include "compare/options.h"
+#include "compare/subject.h"
+
+static const char help[] =
+    "compare: the six servers side by side, every byte verified\n\n"
+    "usage: compare [options]\n\n"
+    "      --quick             three loads more than once: a minute or so\n"
+    "      --full              more clients, more rounds, more time: half an\n"
+    "                          hour\n"
+    "      --servers NAME=PATH,NAME=PATH,...\n"
+    "                          other servers in the same run; after PATH may\n"
+    "                          stand arguments, with %p for the port:\n"
+    "                          mine=C:\\me\\echo.exe --listen %p\n"
+    "                          HOST:PORT instead: one that runs already\n"
+    "      --only NAME,...     only these; blocking is the baseline\n"
+    "      --rounds N          1 to 100; quick 3, default 5, full 7\n"
+    "      --seconds S         measured time of a load in a round, 0.1 to 60;\n"
+    "                          quick 0.3, default 0.5, full 2\n"
+    "      --report FILE       the page to look at, default report.html\n"
+    "      --json FILE         the same for programs\n"
+    "      --csv FILE          the same for spreadsheets, a line per round\n"
+    "  -h, --help, -?, /?      this text\n"
+    "      --version           the version\n\n"
+    "The servers and echo_load.exe have to be in the folder of compare.exe. In\n"
+    "each round every server is started cold for every load, in an order that\n"
+    "changes. A path with blanks stands in quotes. Ctrl+C ends early, and what\n"
+    "was measured is reported.\n\n"
+    "Exit codes: 0 all servers were right, 1 one was not, or the report could\n"
+    "not be written, or the run was ended early, 2 bad command line.\n";
+
+static _Noreturn void usage_error(const char *what, const char *text)
+{
+    err_print("%s '%s'; --help shows the usage", what, text);
+    err_exit(EXIT_USAGE);
+}
+
+const char *mode_name(enum mode mode)
+{
+    static const char *const names[] = {"quick", "default", "full"};
+    return names[mode];
+}
+
+/* ---- the servers ------------------------------------------------------- */
+
+static const char *const models[] = {
+    "select",           "asyncselect",        "eventselect",
+    "overlapped_event", "overlapped_routine", "iocp",
+};
+
+static struct subject *add_subject(struct options *o, const char *name,
+                                   size_t len)
+{
+    struct subject *grown =
+        realloc(o->subjects, (o->subject_count + 1) * sizeof *grown);
+    if (grown == NULL)
+        die_call("realloc", WSA_NOT_ENOUGH_MEMORY);
+    o->subjects = grown;
+    struct subject *s = &grown[o->subject_count++];
+    *s = (struct subject){0};
+    snprintf(s->name, sizeof s->name, "%.*s", (int)len, name);
+    return s;
+}
+
+/* In the folder of this program. */
+static void add_own(struct options *o, const char *name)
+{
+    struct subject *s = add_subject(o, name, strlen(name));
+    DWORD len = GetModuleFileNameA(NULL, s->path, sizeof s->path);
+    char *slash = len < sizeof s->path ? strrchr(s->path, '\\') : NULL;
+    if (slash == NULL)
+        die_call("GetModuleFileNameA", GetLastError());
+    snprintf(slash + 1, sizeof s->path - (size_t)(slash + 1 - s->path),
+             "%s.exe", name);
+}
+
+/* HOST:PORT, and no path: those have more than digits behind their colon. */
+static bool read_address(struct subject *s, const char *text, size_t len)
+{
+    char whole[sizeof s->path];
+    snprintf(whole, sizeof whole, "%.*s", (int)len, text);
+    char *colon = strrchr(whole, ':');
+    unsigned long port = 0;
+    if (colon == NULL || colon == whole || strpbrk(whole, " \\/\"") != NULL ||
+        !args_number(colon + 1, 1, 65535, &port))
+        return false;
+    snprintf(s->path, sizeof s->path, "%s", whole);
+    *colon = '\0';
+    if (strlen(whole) >= sizeof s->host)
+        return false;
+    snprintf(s->host, sizeof s->host, "%s", whole);
+    s->port = (unsigned short)port;
+    return true;
+}
+
+/* PATH or "PATH", then perhaps a blank and arguments. */
+static void read_command(struct subject *s, const char *text, size_t len)
+{
+    bool quoted = len > 0 && text[0] == '"';
+    const char *end = text + len;
+    const char *path = text + quoted;
+    const char *after = path;
+    while (after < end && *after != (quoted ? '"' : ' '))
+        after++;
+    snprintf(s->path, sizeof s->path, "%.*s", (int)(after - path), path);
+    after += quoted && after < end;
+    while (after < end && *after == ' ')
+        after++;
+    if ((size_t)(end - after) >= sizeof s->args)
+        usage_error("too many arguments for", s->name);
+    snprintf(s->args, sizeof s->args, "%.*s", (int)(end - after), after);
+}
+
+static void add_servers(struct options *o, const char *list)
+{
+    for (const char *item = list; *item != '\0';) {
+        size_t len = strcspn(item, ",");
+        const char *equals = memchr(item, '=', len);
+        if (equals == NULL || equals == item)
+            usage_error("--servers takes NAME=PATH,NAME=PATH,..., not", item);
+        struct subject *s = add_subject(o, item, (size_t)(equals - item));
+        size_t rest = len - (size_t)(equals + 1 - item);
+        if (!read_address(s, equals + 1, rest))
+            read_command(s, equals + 1, rest);
+        item += len + (item[len] == ',');
+    }
+}
+
+static bool in_list(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *item = list; *item != '\0';) {
+        size_t item_len = strcspn(item, ",");
+        if (item_len == len && strncmp(item, name, len) == 0)
+            return true;
+        item += item_len + (item[item_len] == ',');
+    }
+    return false;
+}
+
+static struct subject *find_subject(struct options *o, const char *name,
+                                    size_t len)
+{
+    for (size_t i = 0; i < o->subject_count; i++)
+        if (strlen(o->subjects[i].name) == len &&
+            strncmp(o->subjects[i].name, name, len) == 0)
+            return &o->subjects[i];
+    return NULL;
+}
+
+static void keep_only(struct options *o, const char *list)
+{
+    for (const char *item = list; *item != '\0';) {
+        size_t len = strcspn(item, ",");
+        if (find_subject(o, item, len) == NULL)
+            usage_error("--only: there is no server", item);
+        item += len + (item[len] == ',');
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < o->subject_count; i++)
+        if (in_list(list, o->subjects[i].name))
+            o->subjects[kept++] = o->subjects[i];
+    o->subject_count = kept;
+    if (kept == 0)
+        usage_error("--only leaves no server:", list);
+}
+
+static void look_at_file(struct subject *s)
+{
+    WIN32_FILE_ATTRIBUTE_DATA data;
+    if (s->host[0] != '\0')
+        return;
+    if (!GetFileAttributesExA(s->path, GetFileExInfoStandard, &data) ||
+        (data.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
+        err_print("%s: there is no program %s%s", s->name, s->path,
+                  strchr(s->path, ' ') == NULL && s->args[0] != '\0'
+                      ? " (a path with blanks stands in quotes)"
+                      : "");
+        err_exit(EXIT_USAGE);
+    }
+    s->exe_bytes =
+        (unsigned long long)data.nFileSizeHigh << 32 | data.nFileSizeLow;
+}
+
+static void find_servers(struct options *o, const char *others,
+                         const char *only)
+{
+    add_own(o, "blocking");
+    o->subjects[0].baseline = true;
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        add_own(o, models[i]);
+        o->subjects[o->subject_count - 1].model = models[i];
+    }
+    if (others != NULL)
+        add_servers(o, others);
+    for (size_t i = 0; i < o->subject_count; i++) {
+        const char *name = o->subjects[i].name;
+        if (find_subject(o, name, strlen(name)) != &o->subjects[i])
+            usage_error("two servers have the name", name);
+    }
+    if (only != NULL)
+        keep_only(o, only);
+    for (size_t i = 0; i < o->subject_count; i++) {
+        struct subject *s = &o->subjects[i];
+        look_at_file(s);
+        s->start_ms = calloc(o->rounds, sizeof *s->start_ms);
+        if (s->start_ms == NULL)
+            die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
+    }
+}
+
+/* ---- the rest ---------------------------------------------------------- */
+
+static double take_seconds(const char *text)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= 0.1 && value <= 60))
+        usage_error("--seconds takes 0.1 to 60, not", text);
+    return value;
+}
+
+static unsigned long take_rounds(const char *text)
+{
+    unsigned long value = 0;
+    if (!args_number(text, 1, 100, &value))
+        usage_error("--rounds takes 1 to 100, not", text);
+    return value;
+}
+
+static bool is_one_of(const char *arg, const char *a, const char *b)
+{
+    return strcmp(arg, a) == 0 || strcmp(arg, b) == 0;
+}
+
+/* Options without a value. */
+static bool take_flag(struct options *o, const char *arg)
+{
+    if (is_one_of(arg, "-h", "--help") || is_one_of(arg, "-?", "/?")) {
+        fputs(help, stdout);
+        exit(EXIT_STOPPED);
+    } else if (strcmp(arg, "--version") == 0) {
+        puts("compare " SUITE_VERSION);
+        exit(EXIT_STOPPED);
+    } else if (strcmp(arg, "--quick") == 0) {
+        o->mode = MODE_QUICK;
+    } else if (strcmp(arg, "--full") == 0) {
+        o->mode = MODE_FULL;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* The value of option `name`, from --name=VALUE or the next argument; NULL if
+ * argv[*at] is another option. */
+static const char *value_of(const char *name, char **argv, int *at)
+{
+    size_t len = strlen(name);
+    const char *arg = argv[*at];
+    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
+        return NULL;
+    if (arg[len] == '=')
+        return arg + len + 1;
+    if (argv[*at + 1] == NULL)
+        usage_error("a value is missing after", name);
+    return argv[++*at];
+}
+
+struct options options_parse(int argc, char **argv)
+{
+    static const unsigned long rounds[] = {3, 5, 7};
+    static const double seconds[] = {0.3, 0.5, 2};
+    struct options o = {.mode = MODE_DEFAULT, .report = "report.html"};
+    const char *others = NULL;
+    const char *only = NULL;
+    for (int at = 1; at < argc; at++) {
+        const char *value = NULL;
+        if (take_flag(&o, argv[at]))
+            continue;
+        if ((value = value_of("--servers", argv, &at)) != NULL)
+            others = value;
+        else if ((value = value_of("--only", argv, &at)) != NULL)
+            only = value;
+        else if ((value = value_of("--rounds", argv, &at)) != NULL)
+            o.rounds = take_rounds(value);
+        else if ((value = value_of("--seconds", argv, &at)) != NULL)
+            o.seconds = take_seconds(value);
+        else if ((value = value_of("--report", argv, &at)) != NULL)
+            o.report = value;
+        else if ((value = value_of("--json", argv, &at)) != NULL)
+            o.json = value;
+        else if ((value = value_of("--csv", argv, &at)) != NULL)
+            o.csv = value;
+        else
+            usage_error("unknown option", argv[at]);
+    }
+    if (o.rounds == 0)
+        o.rounds = rounds[o.mode];
+    if (o.seconds == 0)
+        o.seconds = seconds[o.mode];
+    find_servers(&o, others, only);
+    return o;
+}
+
+void options_free(struct options *o)
+{
+    for (size_t i = 0; i < o->subject_count; i++)
+        free(o->subjects[i].start_ms);
+    free(o->subjects);
+}
