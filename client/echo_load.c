@@ -146,7 +146,7 @@ static void close_output(FILE *out, const char *name)
 static int report(const struct run *run, FILE *json, FILE *hgrm)
 {
     struct report r = report_make(run);
-    if (!run->options.quiet && json != stdout)
+    if (!run->options.quiet && json != stdout && hgrm != stdout)
         report_print(&r);
     if (json != NULL) {
         report_json(&r, json);

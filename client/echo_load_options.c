@@ -26,7 +26,8 @@ static const char help[] =
     "                          read until the server closes too\n"
     "      --seed N            other bytes; default 1\n"
     "      --json FILE         the results for programs; - is standard output\n"
-    "      --hgrm FILE         the latencies for HdrHistogram's plotters\n"
+    "      --hgrm FILE         the latencies for HdrHistogram's plotters; or "
+    "-\n"
     "  -q, --quiet             errors only\n"
     "  -h, --help, -?, /?      this text\n"
     "      --version           the version\n\n"
@@ -193,6 +194,10 @@ struct load_options load_options_parse(char **argv)
         o.dial.host = "127.0.0.1";
     if (o.dial.port == 0)
         o.dial.port = 5566;
+    if (o.json != NULL && o.hgrm != NULL && strcmp(o.json, "-") == 0 &&
+        strcmp(o.hgrm, "-") == 0)
+        usage_error("one of them only can be standard output: --json, --hgrm",
+                    "-");
     if (o.churn && o.pipeline > 1)
         usage_error("one echo for each connection: --churn excludes",
                     "--pipeline");

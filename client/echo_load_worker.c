@@ -123,8 +123,8 @@ static void worker_ramp(struct worker *w)
     run->measure_from = run->start + run->options.warmup;
     run->until = run->measure_from + run->options.duration;
     if (!run->options.quiet)
-        err_print("all connected after %.3f s; warm-up %.3f s, then %.3f s "
-                  "measured",
+        err_print("%s after %.3f s; warm-up %.3f s, then %.3f s measured",
+                  run->options.churn ? "ready" : "all connected",
                   (double)(run->start - run->began) / 1e9,
                   (double)run->options.warmup / 1e9,
                   (double)run->options.duration / 1e9);

@@ -53,8 +53,7 @@ static void set_figures(struct figures *f, const struct load_figures *got,
         .p99_us = (double)histogram_percentile(latency, 99) / 1000,
         .p999_us = (double)histogram_percentile(latency, 99.9) / 1000,
         .max_us = (double)latency->max / 1000,
-        .cpu_us_per_echo =
-            span.cpu_ms / span.ms * 1e6 / got->echoes_per_s};
+        .cpu_us_per_echo = span.cpu_ms / span.ms * 1e6 / got->echoes_per_s};
     /* Floods use the processor too: it would be charged to the ping. */
     if (scenario->kind == KIND_FLOODS)
         f->cpu_us_per_echo = NAN;
@@ -70,12 +69,12 @@ static bool measured_load(const struct running *running,
                                .bytes = s->bytes,
                                .pipeline = s->pipeline,
                                .churn = s->kind == KIND_CHURN,
+                               .processors = running->subject->load_processors,
                                .warmup = warmup,
                                .seconds = s->seconds};
     struct load_figures got;
     struct histogram *latency = histogram_new();
-    struct load *load =
-        latency != NULL ? load_start(&order, why, size) : NULL;
+    struct load *load = latency != NULL ? load_start(&order, why, size) : NULL;
     bool ok = false;
     if (load != NULL) {
         struct span span = watch(load, running, s->seconds);
@@ -100,6 +99,7 @@ static bool beside_floods(const struct running *running,
                                .connections = s->others,
                                .bytes = FLOOD_BYTES,
                                .pipeline = FLOOD_DEPTH,
+                               .processors = running->subject->load_processors,
                                .warmup = 0,
                                .seconds = warmup + s->seconds + flood_lead};
     struct load_figures got;
@@ -114,9 +114,9 @@ static bool beside_floods(const struct running *running,
     return ok;
 }
 
-static bool beside_idle(const struct running *running,
-                        const struct scenario *s, struct figures *figures,
-                        struct histogram *latency, char *why, size_t size)
+static bool beside_idle(const struct running *running, const struct scenario *s,
+                        struct figures *figures, struct histogram *latency,
+                        char *why, size_t size)
 {
     struct idle idle;
     bool ok = idle_open(&idle, running, s->others, why, size) &&
@@ -137,8 +137,8 @@ bool cell_run(struct subject *subject, const struct scenario *s,
         return false;
     }
     *start_ms = running.start_ms;
-    bool ok = s->kind == KIND_FLOODS ? beside_floods(&running, s, figures,
-                                                     latency, why, size)
+    bool ok = s->kind == KIND_FLOODS
+                  ? beside_floods(&running, s, figures, latency, why, size)
               : s->kind == KIND_IDLE
                   ? beside_idle(&running, s, figures, latency, why, size)
                   : measured_load(&running, s, figures, latency, why, size);

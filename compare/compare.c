@@ -129,6 +129,10 @@ static void run(struct comparison *c)
         }
         run_round(c, round, began);
         c->rounds += !stopping;
+        double spent = (clock_ms() - c->began_ms) / 1000;
+        double a_round = (clock_ms() - began) / 1000 / (round + 1);
+        if (c->options->budget > 0 && spent + a_round > c->options->budget)
+            break;
     }
     end_progress();
 }

@@ -44,13 +44,11 @@ static struct call *find_call(struct counts *counts, const char *name)
 }
 
 /* Add the table behind a summary, a name and a number on each line, `factor`
- * times. False: there is none. */
-static bool add_table(struct counts *counts, const char *text, double factor)
+ * times, if there is one. */
+static void add_table(struct counts *counts, const char *text, double factor)
 {
     const char *line = strstr(text, "per echo");
-    if (line == NULL)
-        return false;
-    while ((line = strchr(line, '\n')) != NULL) {
+    while (line != NULL && (line = strchr(line, '\n')) != NULL) {
         char name[64];
         double count = 0;
         if (sscanf(++line, " %63s %lf", name, &count) != 2 ||
@@ -60,7 +58,6 @@ static bool add_table(struct counts *counts, const char *text, double factor)
         if (call != NULL)
             call->per_echo += count * factor;
     }
-    return true;
 }
 
 static bool echo(SOCKET sock, int times, char *why, size_t size)
@@ -97,8 +94,8 @@ static bool count_calls(struct subject *s, int times, double factor)
     }
     if (!subject_stop(&running, &output, s->dead, WHY_SIZE))
         return false;
-    s->counts.has_calls =
-        output != NULL && add_table(&s->counts, output, factor);
+    if (output != NULL)
+        add_table(&s->counts, output, factor);
     free(output);
     return true;
 }
@@ -122,6 +119,7 @@ static bool calls_per_echo(struct subject *s)
         kept++;
     }
     c->call_count = kept;
+    c->has_calls = kept > 0; /* a server may print a table without a line */
     return true;
 }
 

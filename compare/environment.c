@@ -25,9 +25,9 @@ static void read_system(struct environment *e)
     const char *release = "";
     if (version == NULL || version(&info) != 0)
         die_call("RtlGetVersion", ERROR_PROC_NOT_FOUND);
-    int len = snprintf(e->system, sizeof e->system, "Windows %lu.%lu.%lu",
-                       info.dwMajorVersion, info.dwMinorVersion,
-                       info.dwBuildNumber);
+    int len =
+        snprintf(e->system, sizeof e->system, "Windows %lu.%lu.%lu",
+                 info.dwMajorVersion, info.dwMinorVersion, info.dwBuildNumber);
     if (wine == NULL)
         return;
     if (host != NULL)
@@ -40,9 +40,10 @@ static void read_system(struct environment *e)
 static void read_processor(struct environment *e)
 {
     DWORD size = sizeof e->cpu;
-    LSTATUS status = RegGetValueA(
-        HKEY_LOCAL_MACHINE, "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0",
-        "ProcessorNameString", RRF_RT_REG_SZ, NULL, e->cpu, &size);
+    LSTATUS status =
+        RegGetValueA(HKEY_LOCAL_MACHINE,
+                     "HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0",
+                     "ProcessorNameString", RRF_RT_REG_SZ, NULL, e->cpu, &size);
     if (status != ERROR_SUCCESS)
         snprintf(e->cpu, sizeof e->cpu, "unknown");
     while (e->cpu[0] != '\0' && e->cpu[strlen(e->cpu) - 1] == ' ')

@@ -20,8 +20,7 @@ bool idle_open(struct idle *idle, const struct running *running, size_t count,
             break;
         idle->socks[idle->count++] = sock;
     }
-    if (idle->count == count &&
-        subject_ping(idle->socks[count - 1], why, size))
+    if (idle->count == count && subject_ping(idle->socks[count - 1], why, size))
         return true;
     size_t len = strlen(why);
     snprintf(why + len, size - len, " (client %zu of %zu)", idle->count, count);

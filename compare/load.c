@@ -45,10 +45,10 @@ struct load *load_start(const struct load_order *o, char *why, size_t size)
     snprintf(seed_text, sizeof seed_text, "%lu", ++seed);
     snprintf(silence, sizeof silence, "%d", SILENCE_S);
     const char *args[] = {
-        "--host",     o->host,  "--port",     port,      "--connections",
-        connections,  "--size", bytes,        "--pipeline", pipeline,
-        "--warmup",   warmup,   "--duration", seconds,   "--seed",
-        seed_text,    "--timeout", silence,   "--json",  "-",
+        "--host",    o->host,     "--port",     port,         "--connections",
+        connections, "--size",    bytes,        "--pipeline", pipeline,
+        "--warmup",  warmup,      "--duration", seconds,      "--seed",
+        seed_text,   "--timeout", silence,      "--json",     "-",
         "--churn",
     };
     size_t count = sizeof args / sizeof args[0] - (o->churn ? 0 : 1);
@@ -59,7 +59,10 @@ struct load *load_start(const struct load_order *o, char *why, size_t size)
     struct load *load = calloc(1, sizeof *load);
     if (load == NULL)
         die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
-    struct server_start how = {.exe = exe, .args = args, .arg_count = count};
+    struct server_start how = {.exe = exe,
+                               .args = args,
+                               .arg_count = count,
+                               .processors = o->processors};
     load->seconds = o->warmup + o->seconds;
     load->process = server_start(&how, why, size);
     if (load->process != NULL)
@@ -68,7 +71,8 @@ struct load *load_start(const struct load_order *o, char *why, size_t size)
     return NULL;
 }
 
-static const char begin_mark[] = "all connected after";
+/* What echo_load says when all are connected, on a line of its own. */
+static const char begin_mark[] = "; warm-up ";
 
 bool load_wait_begin(struct load *load)
 {
@@ -136,8 +140,9 @@ static void read_trouble(const char *said, char *why, size_t size)
     for (const char *line = said; *line != '\0';) {
         size_t len = strcspn(line, "\r\n");
         const char *text = strstr(line, ": ");
+        const char *mark = strstr(line, begin_mark);
         if (len > 0 && text != NULL && text < line + len &&
-            strncmp(text + 2, begin_mark, sizeof begin_mark - 1) != 0) {
+            (mark == NULL || mark > line + len)) {
             snprintf(why, size, "%.*s", (int)(len - (size_t)(text + 2 - line)),
                      text + 2);
             return;
@@ -151,8 +156,8 @@ bool load_finish(struct load *load, struct load_figures *f,
 {
     unsigned long code = 0;
     unsigned long patience = (unsigned long)(load->seconds * 1000) + AFTER_MS;
-    bool ended = server_wait_exit(load->process, patience, &code) ==
-                 SERVER_WAIT_OK;
+    bool ended =
+        server_wait_exit(load->process, patience, &code) == SERVER_WAIT_OK;
     char *json = server_output(load->process, SERVER_STDOUT);
     char *said = server_output(load->process, SERVER_STDERR);
     bool read = json != NULL && said != NULL && ended &&

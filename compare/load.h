@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "client/histogram.h"
 
@@ -14,7 +15,8 @@ struct load_order {
     unsigned bytes;
     unsigned pipeline;
     bool churn;
-    double warmup; /* seconds */
+    uintptr_t processors; /* a bit for each that it may use; 0: all */
+    double warmup;        /* seconds */
     double seconds;
 };
 

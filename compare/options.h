@@ -2,6 +2,7 @@
 #ifndef COMPARE_OPTIONS_H
 #define COMPARE_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum mode { MODE_QUICK, MODE_DEFAULT, MODE_FULL };
@@ -12,6 +13,8 @@ struct options {
     enum mode mode;
     unsigned long rounds;
     double seconds; /* measured, of each round of a scenario */
+    double budget;  /* seconds: no round is begun that would not end in it */
+    bool pin;       /* servers on the first processor, the load on the others */
     struct subject *subjects;
     size_t subject_count;
     const char *report; /* files to write; the last two NULL if not wanted */

@@ -106,7 +106,7 @@ static void put_text_field(FILE *out, const char *before, const char *text)
     put_text(out, text);
 }
 
-static void put_environment(const struct environment *e, FILE *out)
+static void put_environment(const struct environment *e, bool pinned, FILE *out)
 {
     put_text_field(out, "\"environment\":{\"system\":", e->system);
     put_text_field(out, ",\"wine\":", e->wine[0] != '\0' ? e->wine : NULL);
@@ -114,6 +114,7 @@ static void put_environment(const struct environment *e, FILE *out)
     fprintf(out, ",\"processors\":%lu,\"memory_mib\":%lu", e->processors,
             e->memory_mib);
     put_text_field(out, ",\"build\":", e->compiler);
+    fprintf(out, ",\"pinned\":%s", pinned ? "true" : "false");
     fputs("},\n", out);
 }
 
@@ -121,15 +122,15 @@ static void put_counts(const struct counts *c, FILE *out)
 {
     fputs(",\"calls\":[", out);
     for (size_t i = 0; i < c->call_count; i++) {
-        put_text_field(out, i > 0 ? ",{\"name\":" : "{\"name\":",
-                       c->calls[i].name);
+        put_text_field(out,
+                       i > 0 ? ",{\"name\":" : "{\"name\":", c->calls[i].name);
         fprintf(out, ",\"per_echo\":%.3g}", c->calls[i].per_echo);
     }
     fputc(']', out);
-    put_field(out, ",\"calls_per_echo\":",
-              c->has_calls ? c->calls_per_echo : NAN);
-    put_field(out, ",\"waits_per_echo\":",
-              c->has_calls ? c->waits_per_echo : NAN);
+    put_field(out,
+              ",\"calls_per_echo\":", c->has_calls ? c->calls_per_echo : NAN);
+    put_field(out,
+              ",\"waits_per_echo\":", c->has_calls ? c->waits_per_echo : NAN);
     put_field(out, ",\"handles_per_client\":",
               c->has_usage ? c->handles_per_client : NAN);
     put_field(out, ",\"bytes_per_client\":",
@@ -148,8 +149,8 @@ static void put_subject(const struct subject *s, FILE *out)
     put_text_field(out, ",\"model\":", s->model);
     put_text_field(out, ",\"path\":", path);
     fprintf(out, ",\"baseline\":%s", s->baseline ? "true" : "false");
-    put_field(out, ",\"exe_bytes\":",
-              s->exe_bytes > 0 ? (double)s->exe_bytes : NAN);
+    put_field(out,
+              ",\"exe_bytes\":", s->exe_bytes > 0 ? (double)s->exe_bytes : NAN);
     fputs(",\"start_ms\":[", out);
     for (size_t i = 0; s->host[0] == '\0' && i < s->start_count; i++)
         fprintf(out, "%s%.1f", i > 0 ? "," : "", s->start_ms[i]);
@@ -202,7 +203,7 @@ static void put_round(const struct figures *f, FILE *out)
 
 static void put_percentiles(const struct histogram *h, FILE *out)
 {
-    static const double points[] = {0,  10, 25, 50,   75,   90,   95,
+    static const double points[] = {0,  10, 25,   50,   75,    90, 95,
                                     98, 99, 99.5, 99.9, 99.99, 100};
     fputs("\"percentiles\":[", out);
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++)
@@ -241,7 +242,7 @@ void report_json(const struct comparison *c, FILE *out)
     put_text_field(out, ",\"date\":", c->environment.date);
     put_text_field(out, ",\"mode\":", mode_name(c->options->mode));
     fputs(",\n", out);
-    put_environment(&c->environment, out);
+    put_environment(&c->environment, c->options->pin, out);
     fprintf(out, "\"rounds\":%u,\n\"servers\":[\n", c->rounds);
     for (size_t i = 0; i < c->subject_count; i++) {
         put_subject(&c->subjects[i], out);
@@ -344,8 +345,7 @@ static void put_rows(const struct comparison *c, size_t scenario,
             fputc(',', out);
         for (size_t m = 0; m < METRICS; m++) {
             fputc(',', out);
-            double value =
-                result_counts(r) ? metric(&r->rounds[i], m) : NAN;
+            double value = result_counts(r) ? metric(&r->rounds[i], m) : NAN;
             if (is_known(value))
                 fprintf(out, "%.6g", value);
         }

@@ -6,6 +6,7 @@
 
 #include "common/err.h"
 #include "compare/results.h"
+#include "harness/clock.h"
 
 struct result *result_of(const struct comparison *c, size_t scenario,
                          size_t subject)
@@ -13,15 +14,33 @@ struct result *result_of(const struct comparison *c, size_t scenario,
     return &c->results[scenario * c->subject_count + subject];
 }
 
+/* All processors that we may use but the first. */
+static uintptr_t others_of_first(void)
+{
+    DWORD_PTR ours = 0;
+    DWORD_PTR all = 0;
+    if (!GetProcessAffinityMask(GetCurrentProcess(), &ours, &all))
+        die_call("GetProcessAffinityMask", GetLastError());
+    if ((all & ~(DWORD_PTR)1) == 0) {
+        err_print("--pin needs two processors");
+        err_exit(EXIT_USAGE);
+    }
+    return all & ~(DWORD_PTR)1;
+}
+
 void comparison_make(struct comparison *c, const struct options *options)
 {
-    *c = (struct comparison){.options = options};
+    *c = (struct comparison){.options = options, .began_ms = clock_ms()};
     environment_read(&c->environment);
     c->subjects = options->subjects;
     c->subject_count = options->subject_count;
     c->scenarios = scenarios_make(options, &c->scenario_count);
+    for (size_t i = 0; options->pin && i < c->subject_count; i++) {
+        c->subjects[i].processors = 1;
+        c->subjects[i].load_processors = others_of_first();
+    }
     size_t cells = c->scenario_count * c->subject_count;
-    c->results = calloc(cells, sizeof *c->results);
+    c->results = calloc(cells + 1, sizeof *c->results); /* never for nothing */
     for (size_t i = 0; c->results != NULL && i < cells; i++) {
         c->results[i].latency = histogram_new();
         c->results[i].rounds = calloc(options->rounds, sizeof(struct figures));
@@ -72,11 +91,10 @@ double result_median(const struct result *r, size_t offset)
             values[count++] = value;
     }
     qsort(values, count, sizeof *values, compare_doubles);
-    double median = count == 0      ? NAN
-                    : count % 2 > 0 ? values[count / 2]
-                                    : (values[count / 2 - 1] +
-                                       values[count / 2]) /
-                                          2;
+    double median = count == 0 ? NAN
+                    : count % 2 > 0
+                        ? values[count / 2]
+                        : (values[count / 2 - 1] + values[count / 2]) / 2;
     free(values);
     return median;
 }

@@ -54,6 +54,7 @@ struct comparison {
     size_t subject_count;
     struct result *results; /* scenario_count times subject_count */
     unsigned rounds;        /* that are complete */
+    double began_ms;        /* on clock_ms() */
 };
 
 /* Make the table for options->subjects and their mode's scenarios, or take it

@@ -17,8 +17,8 @@ enum scenario_kind {
 
 struct scenario {
     enum scenario_kind kind;
-    char id[24];   /* "echo-64" */
-    char name[48]; /* "64 clients, 64 bytes" */
+    char id[24];      /* "echo-64" */
+    char name[48];    /* "64 clients, 64 bytes" */
     unsigned clients; /* that are measured */
     unsigned others;  /* that are not: silent ones, or floods */
     unsigned bytes;   /* of a message */

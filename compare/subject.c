@@ -89,6 +89,7 @@ static bool start_process(struct running *r, bool ours, bool quiet, char *why,
     struct server_start how = {.exe = s->path,
                                .args = arguments.items,
                                .arg_count = arguments.count,
+                               .processors = s->processors,
                                .mark = arguments.port};
     r->process = server_start(&how, why, size);
     if (r->process == NULL)
@@ -105,7 +106,7 @@ static bool start_process(struct running *r, bool ours, bool quiet, char *why,
     say(why, size,
         got == SERVER_WAIT_EXITED ? "it ended before it was ready"
         : ours                    ? "it prints no ready line"
-                                  : "it accepts nobody on the port it is given");
+               : "it accepts nobody on the port it is given");
     subject_abandon(r, why, size);
     return false;
 }
@@ -189,8 +190,8 @@ bool subject_stop(struct running *r, char **output, char *why, size_t size)
         return false;
     }
     server_close_stdin(r->process);
-    if (ours && server_wait_exit(r->process, PATIENCE_MS, &code) !=
-                    SERVER_WAIT_OK) {
+    if (ours &&
+        server_wait_exit(r->process, PATIENCE_MS, &code) != SERVER_WAIT_OK) {
         say(why, size, "it does not stop");
     } else if (ours && code != EXIT_STOPPED) {
         say(why, size, "it was asked to stop, and failed");
@@ -216,7 +217,7 @@ double subject_cpu_ms(const struct running *r)
 
 static bool set_limits(SOCKET sock)
 {
-    DWORD ms = PATIENCE_MS;
+    DWORD ms = TRY_MS;
     BOOL on = TRUE;
     return setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, (const char *)&ms,
                       sizeof ms) == 0 &&
@@ -255,8 +256,7 @@ SOCKET subject_dial(const struct running *r, char *why, size_t size)
     }
     SOCKET sock = WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
                              WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
-    const struct sockaddr_in *address =
-        (const struct sockaddr_in *)to->ai_addr;
+    const struct sockaddr_in *address = (const struct sockaddr_in *)to->ai_addr;
     if (sock == INVALID_SOCKET || !set_limits(sock) ||
         !bind_source(sock, address) ||
         connect(sock, to->ai_addr, (int)to->ai_addrlen) == SOCKET_ERROR) {
@@ -272,8 +272,8 @@ SOCKET subject_dial(const struct running *r, char *why, size_t size)
 
 bool subject_ping(SOCKET sock, char *why, size_t size)
 {
-    static unsigned char next;
-    char out = (char)++next;
+    static char last;
+    char out = ++last;
     char in = 0;
     int len = send(sock, &out, 1, 0);
     if (len == 1)

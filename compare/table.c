@@ -62,10 +62,10 @@ static void print_row(const struct comparison *c, size_t subject,
     for (size_t i = 0; i < count; i++) {
         double rate = median_rate(c, shown[i], subject);
         if (!is_known(rate)) {
-            printf(" %13s", "invalid");
+            printf(" %12s", "invalid");
             continue;
         }
-        printf(" %8.0f", rate);
+        printf(" %7.0f", rate);
         print_number(" %4.2f", "    -", rate / baseline_rate(c, shown[i]));
     }
     print_number("  %5.2f", "      -", n->has_calls ? n->calls_per_echo : NAN);
@@ -98,13 +98,14 @@ void report_print(const struct comparison *c)
     printf("\n%-*s", NAME_WIDTH, "");
     for (size_t i = 0; i < count; i++) {
         char head[24];
-        snprintf(head, sizeof head, "%u client%s", c->scenarios[shown[i]].clients,
+        snprintf(head, sizeof head, "%u client%s",
+                 c->scenarios[shown[i]].clients,
                  c->scenarios[shown[i]].clients == 1 ? "" : "s");
-        printf(" %13s", head);
+        printf(" %12s", head);
     }
     printf("  calls  idle client\n%-*s", NAME_WIDTH, "");
     for (size_t i = 0; i < count; i++)
-        printf(" %13s", "echoes/s");
+        printf(" %12s", "echoes/s");
     printf("   /echo handles   KiB\n");
     for (size_t i = 0; i < c->subject_count; i++)
         print_row(c, i, shown, count);

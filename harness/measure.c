@@ -106,9 +106,8 @@ static void measure_host_cpu(unsigned long host_pid, struct server_usage *usage)
     unsigned long user = 0;
     unsigned long kernel = 0;
     snprintf(pid, sizeof pid, "%lu", host_pid);
-    const char *rest = read_proc(pid, "stat", stat, sizeof stat)
-                           ? strrchr(stat, ')')
-                           : NULL;
+    const char *rest =
+        read_proc(pid, "stat", stat, sizeof stat) ? strrchr(stat, ')') : NULL;
     if (rest != NULL &&
         sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
                &user, &kernel) == 2)
@@ -198,7 +197,8 @@ bool measure_process(HANDLE process, unsigned long pid, unsigned long host_pid,
     memory.cb = sizeof memory;
     if (!K32GetProcessMemoryInfo(process, (PROCESS_MEMORY_COUNTERS *)&memory,
                                  sizeof memory) ||
-        !measure_threads(pid, server_on_wine() && host_pid == 0, usage) || !measure_cpu(process, host_pid, usage))
+        !measure_threads(pid, server_on_wine() && host_pid == 0, usage) ||
+        !measure_cpu(process, host_pid, usage))
         return false;
     usage->working_set = memory.WorkingSetSize;
     usage->private_bytes = memory.PrivateUsage;

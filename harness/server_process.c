@@ -141,7 +141,8 @@ static HANDLE job_make(void)
 /* Create the process suspended, so that it is in the job before it can start
  * anything of its own. */
 static bool process_create(struct server_process *server, wchar_t *command,
-                           struct child_ends *ends, char *why, size_t size)
+                           uintptr_t processors, struct child_ends *ends,
+                           char *why, size_t size)
 {
     LPPROC_THREAD_ATTRIBUTE_LIST list =
         attributes_make(ends->handles, 3, server->console.console);
@@ -167,9 +168,12 @@ static bool process_create(struct server_process *server, wchar_t *command,
     server->process = made.hProcess;
     server->pid = made.dwProcessId;
     ok = AssignProcessToJobObject(server->job, made.hProcess) &&
+         (processors == 0 ||
+          SetProcessAffinityMask(made.hProcess, processors)) &&
          ResumeThread(made.hThread) != (DWORD)-1;
     if (!ok)
-        say_call(why, size, "AssignProcessToJobObject", GetLastError());
+        say_call(why, size, "AssignProcessToJobObject or the like",
+                 GetLastError());
     CloseHandle(made.hThread);
     return ok;
 }
@@ -255,7 +259,8 @@ struct server_process *server_start(const struct server_start *start, char *why,
                  GetLastError());
         goto done;
     }
-    ok = process_create(server, command, &ends, why, why_size) &&
+    ok = process_create(server, command, start->processors, &ends, why,
+                        why_size) &&
          captures_start(server, why, why_size);
 done:
     /* Our copies of its ends, or the pipes would never break. */
@@ -568,7 +573,6 @@ bool server_measure(struct server_process *server, struct server_usage *usage)
 {
     if (server->host_pid == 0 && server->mark[0] != '\0' && server_on_wine())
         server->host_pid = measure_host_pid(server->exe_name, server->mark);
-    return server_alive(server) &&
-           measure_process(server->process, server->pid, server->host_pid,
-                           usage);
+    return server_alive(server) && measure_process(server->process, server->pid,
+                                                   server->host_pid, usage);
 }

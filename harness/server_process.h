@@ -32,7 +32,8 @@ struct server_start {
     const char *exe;         /* path of the program */
     const char *const *args; /* its arguments, without the program's name */
     size_t arg_count;
-    bool console; /* give it a console of its own, for server_press() */
+    bool console;         /* give it a console of its own, for server_press() */
+    uintptr_t processors; /* a bit for each that it may use; 0: all */
     const char *mark; /* of args, what no other process has, such as its port:
                        * then usage.cpu_ms is exact under Wine too; or NULL */
 };

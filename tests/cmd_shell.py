@@ -100,7 +100,7 @@ def runs(folder):
     lines = make(folder, "demo", "test")
     words_are_known(lines)
     started = " ".join(line for line in lines if line.startswith("build\\"))
-    for program in ("bin\\demo.exe", "bin\\contract.exe", "tests\\unit.exe",
+    for program in ("bin\\compare.exe", "bin\\contract.exe", "tests\\unit.exe",
                     *(f"--exe build\\bin\\{m}.exe" for m in MODELS)):
         if program not in started:
             fail(f"{program} is not run: {started}")

@@ -22,7 +22,7 @@ def has_what_it_should(path):
                  for name in archive.namelist()}
     sums = files.pop("SHA256SUMS").decode("ascii").splitlines()
     wanted = {"README.md", "LICENSE", "echo_client.exe", "echo_load.exe",
-              "contract.exe",
+              "compare.exe", "blocking.exe", "contract.exe",
               *(f"{model}.exe" for model in MODELS)}
     if missing := wanted - set(files):
         fail(f"not in it: {sorted(missing)}")

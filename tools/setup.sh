@@ -18,10 +18,10 @@ packages() {
     demo) echo "$build $wine" ;;
     test)
         # nc, socat, curl: real clients. The line after them: a window on a
-        # desktop that nobody sees, and its picture.
+        # desktop that nobody sees, and its picture. chromium: the report.
         echo "$build $wine python3 universal-ctags binutils" \
             "netcat-openbsd socat curl" \
-            "xvfb xdotool imagemagick fonts-wine" "$node"
+            "xvfb xdotool imagemagick fonts-wine" "chromium $node"
         ;;
     sanitize)
         # winegcc does not start without g++, which it has no use for here

@@ -7,9 +7,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-parts=(text shape imports cmd_shell dist unit echo_client real_clients window
-    trace contract builds faults broken)
-# By name only: echo_load, whose limits a busy machine can miss.
+parts=(text shape imports cmd_shell dist unit echo_client echo_load
+    real_clients window trace contract builds faults broken compare report)
 
 part_command() {
     case $1 in
@@ -19,6 +18,8 @@ part_command() {
     unit) command=(tools/wine.sh build/tests/unit.exe) ;;
     echo_client) command=(python3 tests/client/echo_client_test.py) ;;
     echo_load) command=(python3 tests/client/echo_load_test.py) ;;
+    compare) command=(python3 tests/compare/compare_test.py) ;;
+    report) command=(python3 tests/report/report.py) ;;
     trace) command=(python3 tests/trace/trace.py) ;;
     builds) command=(python3 tests/contract.py --builds) ;;
     faults) command=(python3 tests/faults/faults.py build/faults) ;;

@@ -225,8 +225,7 @@ static void server_start(struct server *srv)
     if (srv->stop_asked == NULL)
         die_call("CreateEventW", GetLastError());
     srv->listener = net_listen(&srv->args);
-    srv->acceptor =
-        (HANDLE)_beginthreadex(NULL, 0, accept_main, srv, 0, NULL);
+    srv->acceptor = (HANDLE)_beginthreadex(NULL, 0, accept_main, srv, 0, NULL);
     if (srv->acceptor == NULL)
         die_call("_beginthreadex", GetLastError());
     srv->threads = 1;

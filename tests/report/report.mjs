@@ -9,6 +9,8 @@
 //   node tests/report/report.mjs            the checks
 //   node tests/report/report.mjs --broken   each check against a page that is
 //                                           broken for it: it must fail
+//   node tests/report/report.mjs --page X   a page that compare.exe has made,
+//                                           against the data that is in it
 //
 // Before: mkdir -p build/report
 //         cp tests/report/package*.json build/report
@@ -122,7 +124,7 @@ async function check_marks(page, { data }) {
         count[figure] = (count[figure] ?? 0) + 1;
     }
     for (const [figure, wanted] of Object.entries(expected_marks(data))) {
-        same(count[figure], wanted, `marks in ${figure}`);
+        same(count[figure] ?? 0, wanted, `marks in ${figure}`);
         delete count[figure];
     }
     same(count, {}, 'figures that nobody expects');
@@ -369,7 +371,7 @@ async function check_curves(page, { data }) {
                 .percentiles })) } : one) } });
 }
 
-async function check_screens(page) {
+async function check_screens(page, { shots = '' }) {
     for (const [name, width, height] of [['screen', 1280, 720],
         ['phone', 375, 812]]) {
         await page.setViewportSize({ width, height });
@@ -377,7 +379,7 @@ async function check_screens(page) {
         for (const theme of ['light', 'dark']) {
             await page.emulateMedia({ colorScheme: theme });
             const path = (kind) => fileURLToPath(
-                new URL(`${name}-${theme}${kind}.png`, BUILD));
+                new URL(`${shots}${name}-${theme}${kind}.png`, BUILD));
             await page.screenshot({ path: path('') });
             await page.screenshot({ path: path('-page'), fullPage: true });
         }
@@ -558,6 +560,21 @@ async function run_checks(browser) {
     await check(QUIET[0], () => quiet(pages));
 }
 
+// A page of compare.exe: whatever it was given must be on it.
+const MADE = [check_marks, check_values, check_invalid, check_notes,
+    check_json, check_csv, check_screens];
+async function run_page(browser, file) {
+    const content = readFileSync(file, 'utf8');
+    const json = /<script id="data"[^>]*>([^]*?)<\/script>/.exec(content)[1];
+    const page = new Page(browser, 'made.html', content);
+    for (const test of MADE) {
+        const words = CHECKS.find((one) => one[2] === test)[1];
+        await check('made page: ' + words, () => page.visit({}, (tab) =>
+            test(tab, { json, data: JSON.parse(json), shots: 'made-' })));
+    }
+    await check('made page: ' + QUIET[0], () => quiet({ page }));
+}
+
 // A check that cannot fail proves nothing.
 async function run_broken(browser) {
     for (const [name, words, test, from, to] of CHECKS) {
@@ -593,8 +610,9 @@ async function run_broken(browser) {
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu'] });
 try {
-    await (process.argv.includes('--broken') ? run_broken : run_checks)(
-        browser);
+    const [how, file] = process.argv.slice(2);
+    await (how === '--broken' ? run_broken : how === '--page' ? run_page :
+        run_checks)(browser, file);
 } finally {
     await browser.close();
 }
