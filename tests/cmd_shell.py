@@ -13,7 +13,7 @@ from suite import MODELS, ROOT, WINE, Failed, check, fail, finish, run
 WINDOWS = ["OS=Windows_NT", "SHELL_KIND=cmd"]
 # The first words that cmd.exe, or a program of the toolchain, understands.
 BUILTINS = {"mkdir", "if", "cd"}
-TOOLS = {"gcc", "fc"}
+TOOLS = {"gcc", "windres", "fc"}
 
 
 def make(folder, *arguments):

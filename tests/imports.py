@@ -13,6 +13,10 @@ TOOLS = os.environ.get("CROSS", "x86_64-w64-mingw32-")
 ALWAYS = re.compile(r"KERNEL32\.dll|msvcrt\.dll|ucrtbase\.dll|WS2_32\.dll|"
                     r"api-ms-win-crt-[a-z]+-l\d-\d-\d\.dll", re.IGNORECASE)
 WINDOW = re.compile(r"USER32\.dll|GDI32\.dll", re.IGNORECASE)
+# The other programs, and what they need beside that: a finer clock, and the
+# name of the processor.
+OTHERS = {"blocking": [], "echo_client": [], "contract": [],
+          "echo_load": ["WINMM.dll"], "compare": ["ADVAPI32.dll"]}
 
 
 def imports(exe):
@@ -45,6 +49,13 @@ def main():
     for model in MODELS:
         with check(f"{model}.exe imports only what Windows has"):
             if bad := strangers(BUILD / "bin" / f"{model}.exe", model):
+                fail("imports " + ", ".join(bad))
+    for name, more in OTHERS.items():
+        with check(f"{name}.exe imports only what Windows has"):
+            known = {one.lower() for one in more}
+            bad = [one for one in strangers(BUILD / "bin" / f"{name}.exe",
+                                            name) if one.lower() not in known]
+            if bad:
                 fail("imports " + ", ".join(bad))
     with check("the import check is able to fail"):
         if not strangers(BUILD / "bin" / "asyncselect.exe", "select"):

@@ -7,12 +7,12 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-parts=(text shape imports cmd_shell dist unit echo_client echo_load
+parts=(text docs shape imports cmd_shell dist unit echo_client echo_load
     real_clients window trace contract builds faults broken compare report)
 
 part_command() {
     case $1 in
-    text | shape | imports | cmd_shell | dist | real_clients | contract)
+    text | docs | shape | imports | cmd_shell | dist | real_clients | contract)
         command=(python3 "tests/$1.py")
         ;;
     unit) command=(tools/wine.sh build/tests/unit.exe) ;;

@@ -2,7 +2,7 @@
 """Tracing: what the six servers tell of themselves is right, and stays so.
 
     trace.py            check everything
-    trace.py --update   write what was seen into golden/ and docs/tracing.md
+    trace.py --update   write what was seen into golden/ and the pages
 
 One scripted run per model, the same for all: a client comes, sends 64 bytes,
 reads its echo, half-closes, and then the server stops. Each step waits until
@@ -27,7 +27,9 @@ from viewer import install_viewer, view  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE / "golden"
-PAGE = ROOT / "docs" / "tracing.md"
+# What was seen stands in these, between <!-- run: NAME --> and <!-- end -->.
+PAGES = [ROOT / "docs" / "tracing.md",
+         *(ROOT / model / "README.md" for model in MODELS)]
 OUT = BUILD / "trace"
 CALLS = BUILD / "tests" / "calls.exe"
 TOOLS = os.environ.get("CROSS", "x86_64-w64-mingw32-")
@@ -552,10 +554,11 @@ def check_command_line():
         refused(["--trace-file", "t.json"], 2, "built without tracing")
 
 
-# ---- docs/tracing.md --------------------------------------------------------
+# ---- the pages --------------------------------------------------------------
 
 def echo_parts(runs):
-    """{mark: text}: one echo of each model, alone and in a table."""
+    """{mark: text}: one echo of each model, alone and in a table, and a whole
+    run, as compare() has found it to be."""
     rows = ["| model | call by call | calls | waits |", "|---|---|---|---|"]
     parts = {}
     for model, (_, steps) in runs.items():
@@ -570,6 +573,9 @@ def echo_parts(runs):
         text = [f"{line.function:15} {'  ' * line.depth}{line.call}".ljust(58)
                 + f" {line.result}" for line in told]
         parts[f"echo of {model}"] = fenced(text)
+        whole = (GOLDEN / f"{model}.txt").read_text(encoding="ascii")
+        threads = whole.split("\n\n", 1)[1].split("\n\ncalls:\n")[0]
+        parts[f"run of {model}"] = fenced(threads.splitlines())
     parts["one echo of each"] = "\n".join(rows)
     return parts
 
@@ -603,25 +609,31 @@ def masked_times(text):
     return re.sub(r'("t"|"us"|select\.c):[\d.]+', r"\1:0", text)
 
 
-def check_page(runs):
-    page = PAGE.read_text(encoding="ascii")
+def check_pages(runs):
     parts = echo_parts(runs) | {"gcc -E plain": preprocessed(),
                                 "gcc -E": preprocessed("-DTRACE"),
                                 "a record": record_part()}
-    for mark, text in parts.items():
-        with check(f"trace: docs/tracing.md: {mark}"):
-            whole = re.compile(f"(<!-- run: {mark} -->\n).*?(<!-- end -->)",
-                               re.DOTALL)
-            if not whole.search(page):
-                fail(f"has no place <!-- run: {mark} -->")
-            fresh = whole.sub(lambda m: m[1] + text + "\n" + m[2], page)
-            if masked_times(fresh) != masked_times(page):
-                if not UPDATE:
-                    fail(f"is not what a run shows now:\n{text}\nWhere that "
-                         "is meant: tests/trace/trace.py --update")
-                page = fresh
-    if UPDATE:
-        PAGE.write_text(page, encoding="ascii")
+    for path in PAGES:
+        page = path.read_text(encoding="ascii")
+        name = path.relative_to(ROOT)
+        for mark in re.findall(r"<!-- run: ([^\\]+?) -->", page):
+            with check(f"trace: {name}: {mark}"):
+                fresh = replaced(page, mark, parts)
+                if masked_times(fresh) != masked_times(page):
+                    if not UPDATE:
+                        fail("is not what a run shows now:\n"
+                             f"{parts[mark]}\nWhere that is meant: "
+                             "tests/trace/trace.py --update")
+                    page = fresh
+        if UPDATE:
+            path.write_text(page, encoding="ascii")
+
+
+def replaced(page, mark, parts):
+    if mark not in parts:
+        fail("there is no such part; there are " + ", ".join(parts))
+    whole = re.compile(f"(<!-- run: {mark} -->\n).*?(<!-- end -->)", re.DOTALL)
+    return whole.sub(lambda m: m[1] + parts[mark] + "\n" + m[2], page)
 
 
 def main():
@@ -645,7 +657,7 @@ def main():
                 fail("a second run shows something else")
             replay(path, counts_of(again.summary))
     if len(runs) == len(MODELS):
-        check_page(runs)
+        check_pages(runs)
     check_ends()
     check_command_line()
     check_oracle()

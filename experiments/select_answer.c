@@ -1,0 +1,50 @@
+/* select_answer.c -- are the sets a question or an answer, and does it poll?
+ *
+ * Both: select() overwrites them. And it does not look round every now and then:
+ * it sleeps, and wakes up when something comes.
+ */
+#include "experiments/lab.h"
+#include "harness/clock.h"
+
+static double sent_at; /* on clock_ms() */
+
+static void send_later(void *sock)
+{
+    Sleep(300);
+    sent_at = clock_ms();
+    lab_send(*(SOCKET *)sock, 1);
+}
+
+int main(void)
+{
+    SOCKET sender;
+    SOCKET receiver;
+    SOCKET silent;
+    SOCKET other_end;
+    fd_set readable;
+    fd_set writable;
+    lab_begin("select_answer");
+    lab_pair(&receiver, &sender);
+    lab_pair(&silent, &other_end);
+
+    FD_ZERO(&readable);
+    FD_SET(receiver, &readable);
+    FD_SET(silent, &readable);
+    lab_thread(send_later, &sender);
+    int ready = select(0, &readable, NULL, NULL, NULL);
+    double late = clock_ms() - sent_at;
+    printf("asked about 2 sockets, a byte comes for one: %s\n",
+           lab_result(ready));
+    printf("the set now holds %u, and it is %s\n", readable.fd_count,
+           FD_ISSET(receiver, &readable) ? "the one with the byte"
+                                         : "the other one");
+    printf("select() was back %s\n",
+           late < 100 ? "at once" : "only after a while");
+
+    FD_ZERO(&writable);
+    FD_SET(silent, &writable);
+    printf("asked who can be written to, with no timeout: %s at once\n",
+           lab_result(select(0, NULL, &writable, NULL, NULL)));
+    puts("so who always asks that never sleeps");
+    return 0;
+}
