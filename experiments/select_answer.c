@@ -15,18 +15,9 @@ static void send_later(void *sock)
     lab_send(*(SOCKET *)sock, 1);
 }
 
-int main(void)
+static void ask_who_can_be_read(SOCKET sender, SOCKET receiver, SOCKET silent)
 {
-    SOCKET sender;
-    SOCKET receiver;
-    SOCKET silent;
-    SOCKET other_end;
     fd_set readable;
-    fd_set writable;
-    lab_begin("select_answer");
-    lab_pair(&receiver, &sender);
-    lab_pair(&silent, &other_end);
-
     FD_ZERO(&readable);
     FD_SET(receiver, &readable);
     FD_SET(silent, &readable);
@@ -40,11 +31,28 @@ int main(void)
                                          : "the other one");
     printf("select() was back %s\n",
            late < 100 ? "at once" : "only after a while");
+}
 
+static void ask_who_can_be_written_to(SOCKET silent)
+{
+    fd_set writable;
     FD_ZERO(&writable);
     FD_SET(silent, &writable);
     printf("asked who can be written to, with no timeout: %s at once\n",
            lab_result(select(0, NULL, &writable, NULL, NULL)));
     puts("so who always asks that never sleeps");
+}
+
+int main(void)
+{
+    SOCKET sender;
+    SOCKET receiver;
+    SOCKET silent;
+    SOCKET other_end;
+    lab_begin("select_answer");
+    lab_pair(&receiver, &sender);
+    lab_pair(&silent, &other_end);
+    ask_who_can_be_read(sender, receiver, silent);
+    ask_who_can_be_written_to(silent);
     return 0;
 }

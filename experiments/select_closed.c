@@ -5,35 +5,34 @@
  */
 #include "experiments/lab.h"
 
+/* Who of the two can be read from? The second one may be left out. */
+static const char *ask(SOCKET one, SOCKET two)
+{
+    struct timeval second = {1, 0};
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(one, &set);
+    if (two != INVALID_SOCKET)
+        FD_SET(two, &set);
+    return lab_result(select(0, &set, NULL, NULL, &second));
+}
+
 int main(void)
 {
     SOCKET sender;
     SOCKET receiver;
     SOCKET closed;
     SOCKET other_end;
-    fd_set set;
-    struct timeval second = {1, 0};
     lab_begin("select_closed");
     lab_pair(&receiver, &sender);
     lab_pair(&closed, &other_end);
     lab_send(sender, 1);
 
-    FD_ZERO(&set);
-    FD_SET(receiver, &set);
-    FD_SET(closed, &set);
     printf("two sockets, one has a byte to read: select() says %s\n",
-           lab_result(select(0, &set, NULL, NULL, &second)));
-
+           ask(receiver, closed));
     closesocket(closed);
-    FD_ZERO(&set);
-    FD_SET(receiver, &set);
-    FD_SET(closed, &set);
     printf("the other one was closed, and stays in the set: %s\n",
-           lab_result(select(0, &set, NULL, NULL, &second)));
-
-    FD_ZERO(&set);
-    FD_SET(receiver, &set);
-    printf("without it: %s\n",
-           lab_result(select(0, &set, NULL, NULL, &second)));
+           ask(receiver, closed));
+    printf("without it: %s\n", ask(receiver, INVALID_SOCKET));
     return 0;
 }

@@ -6,6 +6,11 @@
  */
 #include "experiments/lab.h"
 
+static void put(fd_set *set, SOCKET sock)
+{
+    FD_SET(sock, set); /* a macro, and a loop inside */
+}
+
 int main(void)
 {
     SOCKET sender[66];
@@ -19,7 +24,7 @@ int main(void)
     FD_ZERO(&set);
     for (int i = 0; i < 66; i++) {
         lab_pair(&receiver[i], &sender[i]);
-        FD_SET(receiver[i], &set);
+        put(&set, receiver[i]);
     }
     printf("66 times FD_SET(), and the set holds %u\n", set.fd_count);
     printf("socket number 66 in the set: %s\n",
@@ -29,7 +34,7 @@ int main(void)
     printf("number 66 has a byte to read: select() says %s\n",
            lab_result(select(0, &set, NULL, NULL, &second)));
     FD_ZERO(&set);
-    FD_SET(receiver[65], &set);
+    put(&set, receiver[65]);
     printf("alone in a set: select() says %s\n",
            lab_result(select(0, &set, NULL, NULL, &second)));
     return 0;

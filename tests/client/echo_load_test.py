@@ -368,7 +368,8 @@ def case_closed_early():
 def case_closed_early_by_many():
     run = against(close_after(64), "-c", 20, code=1)
     expect("errors", run.json["errors"], {"CLOSED_EARLY": 20})
-    expect("lines told", len(run.err.splitlines()), 5)
+    expect("lines told", len([line for line in run.err.splitlines()
+                              if "connection" in line.split(":")[1]]), 5)
     expect_match("the others", run.out, r"15 of them were not told")
 
 
@@ -504,6 +505,33 @@ def case_json_agrees_with_the_text():
     table = {float(percent): value for percent, value in points}
     expect("the same twice", [table[50], table[90], table[99], table[100]],
            [us["p50"], us["p90"], us["p99"], us["max"]])
+    seen = run.json["histogram_ns"]
+    expect("echoes in the histogram", sum(count for _, count in seen),
+           run.json["echoes"])
+    expect("sorted by time, too", seen, sorted(seen))
+    expect("its largest", round(seen[-1][0] / 1000, 1), us["max"])
+
+
+def case_json_on_standard_output():
+    with Server(echo) as server:
+        done = subprocess.run(WINE + [LOAD, *SHORT, "--json", "-",
+                                      str(server.port)],
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=LONG_S, check=False)
+    expect("exit code", done.returncode, 0)
+    expect("valid", json.loads(done.stdout)["valid"], True)
+
+
+def case_other_seeds_come_from_other_addresses():
+    """One address has not enough ports for many runs in a row."""
+    seen = set()
+
+    def note(conn, server):
+        seen.add(conn.getpeername()[0])
+        echo(conn, server)
+    for seed in (1, 2, 3):
+        against(note, "-c", 2, "--seed", seed)
+    expect("addresses", len(seen), 3)
 
 
 def case_hgrm():
@@ -577,6 +605,7 @@ def case_bad_command_lines():
             (["--timeout", "0"], "--timeout takes"),
             (["--port", "0"], "a port is"),
             (["a", "1", "2"], "port already"),
+            (["--json", "-", "--hgrm", "-"], "one of them only"),
             (["--churn", "--pipeline", "2"], "--churn excludes"),
             (["--think", "1", "--pipeline", "2"], "--think excludes"),
             (["--think", "1", "--rate", "2"], "--rate excludes")):
@@ -695,7 +724,9 @@ def interrupt(behave, *args):
 def case_interrupt():
     process, out, err, result = interrupt(echo)
     stopped_early(process, out, result)
-    expect("progress without a terminal", err, "")
+    # One line when it begins; the one that is written over is for terminals.
+    expect_match("standard error", err, r"^echo_load: all connected after "
+                 r"\d\.\d{3} s; warm-up 0\.000 s, then 600\.000 s measured\s*$")
 
 
 def case_interrupt_with_half_close():
