@@ -30,6 +30,13 @@ static bool find_program(char *path, size_t size)
     return true;
 }
 
+bool load_is_there(void)
+{
+    char exe[MAX_PATH];
+    return find_program(exe, sizeof exe) &&
+           GetFileAttributesA(exe) != INVALID_FILE_ATTRIBUTES;
+}
+
 struct load *load_start(const struct load_order *o, char *why, size_t size)
 {
     static unsigned long seed; /* other bytes, and other ports, every time */

@@ -29,6 +29,9 @@ struct load_figures {
 
 struct load;
 
+/* Is there an echo_load.exe beside this program? */
+bool load_is_there(void);
+
 /* Start one. NULL, and why. Ends by load_free(), which ends the process too. */
 struct load *load_start(const struct load_order *order, char *why, size_t size);
 

@@ -8,6 +8,7 @@
 
 #include "common/args.h"
 #include "common/err.h"
+#include "compare/load.h"
 #include "compare/options.h"
 #include "compare/subject.h"
 
@@ -183,8 +184,14 @@ static void keep_only(struct options *o, const char *list)
 static void look_at_file(struct subject *s)
 {
     WIN32_FILE_ATTRIBUTE_DATA data;
+    char given[sizeof s->path];
     if (s->host[0] != '\0')
         return;
+    /* As seen from here: CreateProcess() would look in our own folder first. */
+    snprintf(given, sizeof given, "%s", s->path);
+    DWORD len = GetFullPathNameA(given, sizeof s->path, s->path, NULL);
+    if (len == 0 || len >= sizeof s->path)
+        usage_error("this is no path:", given);
     if (!GetFileAttributesExA(s->path, GetFileExInfoStandard, &data) ||
         (data.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
         err_print("%s: there is no program %s%s", s->name, s->path,
@@ -200,6 +207,10 @@ static void look_at_file(struct subject *s)
 static void find_servers(struct options *o, const char *others,
                          const char *only)
 {
+    if (!load_is_there()) {
+        err_print("echo_load.exe has to be in the folder of this program");
+        err_exit(EXIT_USAGE);
+    }
     add_own(o, "blocking");
     o->subjects[0].baseline = true;
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {

@@ -465,6 +465,9 @@ def case_bad_command_lines():
             ("takes 0.1 to 60, not ''", "--seconds", ""),
             ("no server 'wepoll'", "--only", "iocp,wepoll"),
             ("takes NAME=PATH.*not 'x.exe'", "--servers", "x.exe"),
+            # What is not there is looked for here, not where we come from.
+            ("mine: there is no program Z:.*iocp.exe", "--servers",
+             "mine=iocp.exe"),
             ("mine: there is no program C:.nowhere.exe", "--servers",
              r"mine=C:\nowhere.exe"),
             ("there is no program C:.my .*quotes", "--servers",
@@ -473,6 +476,17 @@ def case_bad_command_lines():
              r"iocp=build\bin\iocp.exe")):
         refused(words, *args)
     expect("files", list(FILES.glob("report.html*")), [])
+
+
+def case_without_the_load_client():
+    alone = FILES / "alone.exe"
+    shutil.copy(COMPARE, alone)
+    said = subprocess.run([str(WINE), str(alone)], cwd=FILES, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=LONG_S, check=False)
+    expect("exit code", said.returncode, 2)
+    if "echo_load.exe has to be" not in said.stderr:
+        fail(said.stderr)
 
 
 def case_outputs_that_cannot_be_written():
