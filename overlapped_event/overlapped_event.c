@@ -328,12 +328,20 @@ static void accept_post(struct server *srv)
         InterlockedExchange(&srv->paused, TRUE); /* until one of ours leaves */
         return;
     }
-    a->ov = (OVERLAPPED){.hEvent = a->ov.hEvent};
     DWORD len = 0;
-    if (!accept_ex(srv->listener, a->sock, a->addresses, 0, ADDRESS_SIZE,
-                   ADDRESS_SIZE, &len, &a->ov) &&
-        WSAGetLastError() != WSA_IO_PENDING)
-        die_call("AcceptEx", WSAGetLastError());
+    int err = 0;
+    /* Windows may say at once that a newcomer has left before we came: nothing
+     * was begun, so ask for the next one. Wine does not. Source: AcceptEx
+     * function, WSAECONNRESET. */
+    do {
+        a->ov = (OVERLAPPED){.hEvent = a->ov.hEvent};
+        err = accept_ex(srv->listener, a->sock, a->addresses, 0, ADDRESS_SIZE,
+                        ADDRESS_SIZE, &len, &a->ov)
+                  ? 0
+                  : WSAGetLastError();
+    } while (net_newcomer_left(err));
+    if (err != 0 && err != WSA_IO_PENDING)
+        die_call("AcceptEx", err);
 }
 
 /* Somebody has connected, or was about to and left. */

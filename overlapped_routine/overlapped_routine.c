@@ -60,10 +60,10 @@ struct server {
     WSAEVENT accepting; /* set when somebody connects */
     HANDLE main_thread; /* where server_wake() queues its APC */
     struct worker *workers;
-    size_t next;           /* whose turn it is to get a client */
-    volatile LONG clients; /* interlocked: of all workers */
-    volatile LONG paused;  /* interlocked: out of sockets, accept no more */
-    bool stopping;
+    size_t next;            /* whose turn it is to get a client */
+    volatile LONG clients;  /* interlocked: of all workers */
+    volatile LONG paused;   /* interlocked: out of sockets, accept no more */
+    volatile LONG stopping; /* interlocked */
 };
 
 static void on_accept(struct server *srv);
@@ -336,18 +336,21 @@ static void server_start(struct server *srv)
     }
 }
 
+/* All that it has to do is to end the wait. */
 static void CALLBACK stop_main(ULONG_PTR arg)
 {
-    struct server *srv = (struct server *)arg;
+    (void)arg;
     trace_event("APC stop_main", NULL, 0, 0);
-    srv->stopping = true;
 }
 
-/* Runs on another thread, while the main thread waits. */
+/* Runs on another thread, while the main thread waits. The flag is not left to
+ * the APC: a wait whose event is set already returns without running APCs, and
+ * with newcomers all the time the server would not hear of it. */
 static void server_wake(void *arg)
 {
     struct server *srv = arg;
-    if (!QueueUserAPC(stop_main, srv->main_thread, (ULONG_PTR)srv))
+    InterlockedExchange(&srv->stopping, TRUE);
+    if (!QueueUserAPC(stop_main, srv->main_thread, 0))
         die_call("QueueUserAPC", GetLastError());
 }
 

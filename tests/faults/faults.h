@@ -49,6 +49,9 @@ void fault_serving(void);
     FAULTY(WSASocketW, WSAEMFILE, INVALID_SOCKET, WSASocketW(__VA_ARGS__))
 #define accept(...)                                                            \
     FAULTY(accept, WSAEMFILE, INVALID_SOCKET, accept(__VA_ARGS__))
+/* As Windows does when a newcomer was reset before AcceptEx() came for it. */
+#define accept_ex(...)                                                         \
+    FAULTY(AcceptEx, WSAECONNRESET, FALSE, accept_ex(__VA_ARGS__))
 #define ioctlsocket(...)                                                       \
     FAULTY(ioctlsocket, WSAENOBUFS, SOCKET_ERROR, ioctlsocket(__VA_ARGS__))
 #define listen(...)                                                            \

@@ -141,6 +141,23 @@ def serve_case(folder, model, call, count, every):
     return "%d served, %d turned away" % (served, away)
 
 
+def newcomers_left_case(folder, model):
+    """It is not the server's trouble, and nobody else's: all are served."""
+    with start(folder, model, FAULT_CALL="AcceptEx",
+               FAULT_EVERY="2") as server:
+        held, served, away = serve(server.port, "AcceptEx", 60)
+        server.stop(PATIENCE)
+        errors = server.error_text()
+    for sock in held:
+        sock.close()
+    require("fault: AcceptEx" in errors, "the fault never struck")
+    require(errors.replace("fault: AcceptEx", "").strip() == "",
+            "it complains: %r" % errors)
+    require((served, away) == (60, 0), "%d served, %d turned away"
+            % (served, away))
+    return "all served"
+
+
 def start_case(folder, model, call):
     for struck in range(99):
         with start(folder, model, may_fail=True, FAULT_CALL=call,
@@ -211,6 +228,10 @@ def main():
             results.append(run("%s serves, %s fails" % (model, call),
                                serve_case, folder, model, call,
                                150 if rare else 18, 2 if rare else 3))
+    for model in ("overlapped_event", "iocp"):
+        if model in models:
+            results.append(run(model + " hears at once that a newcomer left",
+                               newcomers_left_case, folder, model))
     for model in ("asyncselect", "eventselect"):
         if model in models:
             results.append(run(model + " hears of the close early",
