@@ -1,7 +1,7 @@
 /* iocp_order.c -- are the bytes of a client handled in the order they came?
  *
  * Two receives in flight have their buffers filled in the order of the calls,
- * and their packets leave in that order. But then two workers have one each,
+ * and their packets are queued in it. But then two workers have one each,
  * and either may be first to go on. With one in flight there is no choice.
  */
 #include "experiments/lab.h"
