@@ -79,8 +79,11 @@ static void server_run(struct server *srv)
         BOOL got = GetMessageW(&message, NULL, 0, 0);
         if (got == -1) /* a BOOL with three values */
             die_call("GetMessageW", GetLastError());
-        if (got == 0)
-            return; /* WM_QUIT */
+        /* Not PostQuitMessage(): its WM_QUIT is held back until the queue has
+         * nothing else, and busy clients never leave it empty. Source: About
+         * Messages and Message Queues. */
+        if (got == 0 || message.message == WM_STOP)
+            return;
         DispatchMessageW(&message);
     }
 }
@@ -114,15 +117,10 @@ static LRESULT CALLBACK window_proc(HWND window, UINT message, WPARAM wparam,
                                     LPARAM lparam)
 {
     struct server *srv = (void *)GetWindowLongPtrW(window, GWLP_USERDATA);
-    switch (message) {
-    case WM_SOCKET:
-        on_message(srv, (SOCKET)wparam, WSAGETSELECTEVENT(lparam));
-        return 0;
-    case WM_STOP:
-        PostQuitMessage(0); /* only the thread that shall quit can ask this */
-        return 0;
-    default: return DefWindowProcW(window, message, wparam, lparam);
-    }
+    if (message != WM_SOCKET)
+        return DefWindowProcW(window, message, wparam, lparam);
+    on_message(srv, (SOCKET)wparam, WSAGETSELECTEVENT(lparam));
+    return 0;
 }
 
 /* ---- 3. accept --------------------------------------------------------- */
@@ -333,7 +331,7 @@ static void server_start(struct server *srv)
     open_message_window(srv);
     srv->listener = net_listen(&srv->args);
     if (srv->args.window)
-        window_open(model.name, srv->listener);
+        window_open(model.name, srv->listener, srv->window, WM_STOP);
     listener_watch(srv);
     srv->threads = 1;
 }

@@ -17,6 +17,8 @@ static HWND button;
 static const char *name;
 static char address[NET_NAME_SIZE];
 static unsigned long count;
+static HWND whom_to_tell; /* that the user has closed the window */
+static UINT what_to_tell;
 
 static void show_count(void)
 {
@@ -58,7 +60,8 @@ static LRESULT CALLBACK view_proc(HWND self, UINT message, WPARAM wparam,
     }
     case WM_DESTROY:
         window = NULL;
-        PostQuitMessage(0);
+        if (!PostMessageW(whom_to_tell, what_to_tell, 0, 0))
+            die_call("PostMessageW", GetLastError());
         return 0;
     default: return DefWindowProcW(self, message, wparam, lparam);
     }
@@ -78,7 +81,8 @@ static HWND add_control(const wchar_t *kind, const char *text, DWORD style,
     return control;
 }
 
-void window_open(const char *model_name, SOCKET listener)
+void window_open(const char *model_name, SOCKET listener, HWND tell,
+                 UINT message)
 {
     WNDCLASSW kind = {.lpfnWndProc = view_proc,
                       .hInstance = GetModuleHandleW(NULL),
@@ -86,6 +90,8 @@ void window_open(const char *model_name, SOCKET listener)
                       .hbrBackground = (HBRUSH)(COLOR_BTNFACE + 1),
                       .lpszClassName = L"asyncselect-view"};
     name = model_name;
+    whom_to_tell = tell;
+    what_to_tell = message;
     net_local_name(listener, address, sizeof address);
     if (RegisterClassW(&kind) == 0)
         die_call("RegisterClassW", GetLastError());

@@ -12,9 +12,9 @@
 #include "common/win.h"
 
 /* Show the window, with the model's name and the listener's port in its title;
- * dies where there is no desktop to show it on. When the user closes it, the
- * thread's message loop gets WM_QUIT. */
-void window_open(const char *name, SOCKET listener);
+ * dies where there is no desktop to show it on. When the user closes it, `tell`
+ * is sent `message`. */
+void window_open(const char *name, SOCKET listener, HWND tell, UINT message);
 
 void window_add_client(unsigned long id, const struct sockaddr_storage *peer);
 void window_remove_client(unsigned long id);

@@ -321,11 +321,13 @@ static void accept_post(struct server *srv)
                    0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     if (a->sock == INVALID_SOCKET) {
         int err = WSAGetLastError();
+        WSAResetEvent(a->ov.hEvent); /* no operation begins that would */
+        /* Until one of ours leaves. Before we look whether there is one: who
+         * leaves right now, on another thread, finds us paused. */
+        InterlockedExchange(&srv->paused, TRUE);
         if (srv->clients == 0)
             die_call("WSASocketW", err);
         warn_call("WSASocketW", err);
-        WSAResetEvent(a->ov.hEvent); /* no operation begins that would */
-        InterlockedExchange(&srv->paused, TRUE); /* until one of ours leaves */
         return;
     }
     DWORD len = 0;

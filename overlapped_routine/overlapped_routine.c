@@ -162,10 +162,12 @@ static void on_accept(struct server *srv)
         int err = WSAGetLastError();
         if (err == WSAEWOULDBLOCK || net_newcomer_left(err))
             return;
+        /* Until one of ours leaves. Before we look whether there is one: who
+         * leaves right now, on another thread, finds us paused. */
+        InterlockedExchange(&srv->paused, TRUE);
         if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->clients == 0)
             die_call("accept", err);
         warn_call("accept", err);
-        InterlockedExchange(&srv->paused, TRUE); /* until one of ours leaves */
         return;
     }
     net_keep_private(sock);

@@ -173,7 +173,9 @@ static void conn_open(struct server *srv, SOCKET sock,
 
     /* Ready once is not ready for ever: another thread or a dropped segment
      * can take it away before recv() comes. Only a non-blocking socket cannot
-     * then hold up everybody else. */
+     * then hold up everybody else. (On Windows it comes with the listener's
+     * mode; elsewhere it does not, and who reads this should not have to know.)
+     */
     u_long on = 1;
     if (ioctlsocket(sock, (long)FIONBIO, &on) == SOCKET_ERROR) {
         stats_refused_error("ioctlsocket", (unsigned long)WSAGetLastError());

@@ -133,6 +133,7 @@ def bad_command(line):
         if said is None:
             return f"no program {match[1]}"
         rest = re.split(r" [|<>&#]|\"", match[2])[0]
+        rest = re.sub(r" --arg \S+", " --arg", rest)  # another program's
         for option in re.findall(r"(?<= )--?[a-z][\w-]*", rest):
             if not re.search(rf"(?<![\w-]){option}(?![\w-])", said):
                 return f"{match[1]} knows no {option}"

@@ -70,6 +70,7 @@ static const struct bug {
     {"deaf-to-eof", "E8.1", "does not hear"},
     {"waits-for-clients", "E8.2,E8.4", "waits for"},
     {"miscounts", "E8.3", "does not count"},
+    {"stops-when-silent", "E8.7", "clients are silent"},
     {"no-handler", "E8.4,E8.6", "not handled"},
     {"second-key-crashes", "E8.5", "shutting down"},
     {"second-key-ignored", "E8.5", "lost patience"},
@@ -109,6 +110,7 @@ static struct args args;
 static SOCKET listener;
 static HANDLE stop_asked;
 static volatile LONG clients;
+static volatile ULONGLONG last_echo; /* on GetTickCount64() */
 static SRWLOCK lock = SRWLOCK_INIT;
 
 struct conn {
@@ -370,6 +372,7 @@ static void echo(struct conn *c)
         if (!ok)
             return;
         c->echoed += (unsigned)len;
+        last_echo = GetTickCount64();
         stats_sent(c->id, (size_t)len * (bug("miscounts") ? 2 : 1), 0);
     }
 }
@@ -537,6 +540,8 @@ static void wait_for_stop(void)
     WaitForSingleObject(stop_asked, INFINITE);
     while (bug("waits-for-clients") && clients > 0)
         Sleep(50);
+    while (bug("stops-when-silent") && GetTickCount64() - last_echo < 200)
+        Sleep(20);
     if (!own_keys && !bug("no-handler"))
         stop_end();
 }

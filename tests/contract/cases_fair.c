@@ -51,19 +51,23 @@ static void floods_beside_ping(struct test *t)
         "until it has nothing more to say, or the wait names only the lowest "
         "ready index and the rest is never looked at. One receive per client "
         "and turn is fair.";
-    struct peer *ping = serves(t);
+    struct peer *pings[2] = {serves(t), NULL};
     hint_for(t, SILENT, hint);
     hint_for(t, STOPS, hint);
     step(t, "%u clients send without end and read what comes",
          "they are served", FLOODS);
     for (unsigned i = 0; i < FLOODS; i++)
         peer_say(peer_connect(t), (uint64_t)1 << 40);
+    /* A list of clients may be served from either end. */
+    pings[1] = peer_connect(t);
     peers_stall(t, limit(t, RUN_UP_MS), limit(t, RUN_UP_MS));
-    step(t, "the first client sends 64 bytes %u times, waiting for each answer",
+    step(t,
+         "a client from before them and one from after them send 64 bytes %u "
+         "times, waiting for each answer",
          "no answer takes longer than %lu ms", PINGS, limit(t, WORST_MS));
     double worst = 0;
     for (unsigned i = 0; i < PINGS; i++) {
-        double took = peer_echo(ping, 64);
+        double took = peer_echo(pings[i % 2], 64);
         if (took > worst)
             worst = took;
     }

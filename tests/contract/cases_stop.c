@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/clock.h"
 #include "tests/contract/peer.h"
 
 enum { STOP_MS = 2000, STILL_MS = 300 };
@@ -82,6 +83,39 @@ static void all_states(struct test *t)
                  "else holds the socket, a child that has inherited it.",
                  "client #%u is still connected", n);
     nobody_listens(t);
+}
+
+/* Whoever looks for the order to stop only when nothing else is left to do, or
+ * in a queue where it comes last, does not hear it now. */
+static void under_load(struct test *t)
+{
+    enum { BUSY = 50, BITE = 64, RUN_UP_MS = 300, SLICE_MS = 20 };
+    own_server(t, TARGET_PLAIN, NULL);
+    step(t, "%u clients send %u bytes at a time, without end",
+         "they are served", BUSY, BITE);
+    peers_connect(t, BUSY);
+    for (struct peer *p = t->peers; p != NULL; p = p->next) {
+        p->send_max = BITE;
+        peer_say(p, (uint64_t)1 << 40);
+    }
+    peers_stall(t, limit(t, RUN_UP_MS), limit(t, RUN_UP_MS));
+    for (struct peer *p = t->peers; p != NULL; p = p->next)
+        p->tolerant = true; /* any end is right now */
+    step(t, "end standard input while they go on", "exit code 0 within %lu ms",
+         limit(t, STOP_MS));
+    server_close_stdin(t->target->process);
+    t->may_end = true;
+    double until = clock_ms() + limit(t, STOP_MS);
+    while (server_alive(t->target->process)) {
+        if (clock_ms() > until)
+            fail(t,
+                 "The server hears the order to stop only when its clients are "
+                 "silent. Usual causes: it is looked for when nothing else is "
+                 "ready, or it is the last in a queue (WM_QUIT is).",
+                 "after %lu ms the server still runs", limit(t, STOP_MS));
+        peers_stall(t, SLICE_MS, SLICE_MS);
+    }
+    expect_exit(t, 0, limit(t, STOP_MS), slow_hint, code_hint);
 }
 
 /* The number before `word` in the summary line, or -1. */
@@ -225,4 +259,6 @@ const struct contract_case cases_stop[] = {
     {"E8.4", "Ctrl+C with clients in every state", 3, NEED_PROCESS, ctrl_c},
     {"E8.5", "a second Ctrl+C", 2, NEED_PROCESS, second_key},
     {"E8.6", "Ctrl+Break", 1, NEED_PROCESS, ctrl_break},
+    {"E8.7", "stop while 50 clients talk without a pause", 2,
+     NEED_PROCESS | NEED_OPTIONS, under_load},
     {NULL, NULL, 0, 0, NULL}};
