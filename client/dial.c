@@ -37,30 +37,24 @@ void dial_failed(const char *what, unsigned long code)
 
 /* ---- the command line -------------------------------------------------- */
 
-static _Noreturn void usage_error(const char *what, const char *text)
-{
-    err_print("%s '%s'; --help shows the usage", what, text);
-    err_exit(EXIT_USAGE);
-}
-
 static void set_port(struct dial *dial, const char *text)
 {
     if (dial->port != 0)
-        usage_error("there is a port already, then comes", text);
+        args_error("there is a port already, then comes", text);
     if (!args_number(text, 1, 65535, &dial->port))
-        usage_error("a port is a whole number from 1 to 65535, not", text);
+        args_error("a port is a whole number from 1 to 65535, not", text);
 }
 
 static void set_host(struct dial *dial, char *text)
 {
     if (dial->host != NULL)
-        usage_error("there is a host already, then comes", text);
+        args_error("there is a host already, then comes", text);
     dial->host = text;
     char *end = strchr(text, ':');
     if (text[0] == '[') {
         end = strchr(text, ']');
         if (end == NULL || (end[1] != ':' && end[1] != '\0'))
-            usage_error("brackets go around an address, [::1]:5566, not", text);
+            args_error("brackets go around an address, [::1]:5566, not", text);
         dial->host = text + 1;
         *end++ = '\0';
     } else if (end != NULL && strchr(end + 1, ':') != NULL) {
@@ -71,38 +65,23 @@ static void set_host(struct dial *dial, char *text)
         set_port(dial, end + 1);
     }
     if (*dial->host == '\0')
-        usage_error("a host is missing:", text);
-}
-
-/* The value of option `name`, from --name=VALUE or the next argument; NULL if
- * argv[*at] is another option. */
-static char *value_of(const char *name, char **argv, int *at)
-{
-    size_t len = strlen(name);
-    char *arg = argv[*at];
-    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
-        return NULL;
-    if (arg[len] == '=')
-        return arg + len + 1;
-    if (argv[*at + 1] == NULL)
-        usage_error("a value is missing after", name);
-    return argv[++*at];
+        args_error("a host is missing:", text);
 }
 
 void dial_option(struct dial *dial, char **argv, int *at)
 {
     unsigned long number = 0;
     char *value = NULL;
-    if ((value = value_of("--timeout", argv, at)) != NULL) {
+    if ((value = args_value("--timeout", argv, at)) != NULL) {
         if (!args_number(value, 1, 3600, &dial->timeout))
-            usage_error("--timeout takes 1 to 3600 whole seconds, not", value);
-    } else if ((value = value_of("--port", argv, at)) != NULL ||
-               (value = value_of("-p", argv, at)) != NULL) {
+            args_error("--timeout takes 1 to 3600 whole seconds, not", value);
+    } else if ((value = args_value("--port", argv, at)) != NULL ||
+               (value = args_value("-p", argv, at)) != NULL) {
         set_port(dial, value);
-    } else if ((value = value_of("--host", argv, at)) != NULL) {
+    } else if ((value = args_value("--host", argv, at)) != NULL) {
         set_host(dial, value);
     } else if (argv[*at][0] == '-') {
-        usage_error("unknown option", argv[*at]);
+        args_error("unknown option", argv[*at]);
     } else if (dial->host != NULL ||
                args_number(argv[*at], 0, 65535, &number)) {
         set_port(dial, argv[*at]);

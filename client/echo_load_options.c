@@ -43,12 +43,6 @@ static const char help[] =
     "Exit codes: 0 all echoes right, 1 an echo was wrong or lost, or a\n"
     "connection refused or cut, 2 bad command line, 3 could not connect.\n";
 
-static _Noreturn void usage_error(const char *what, const char *text)
-{
-    err_print("%s '%s'; --help shows the usage", what, text);
-    err_exit(EXIT_USAGE);
-}
-
 /* A number without a sign, then a unit of `units`: pairs of name and factor,
  * the first of which counts when there is none. False if it is none, or the
  * result is outside min to max, or no whole number. */
@@ -87,21 +81,6 @@ static const struct unit seconds[] = {
     {"s", 1e9}, {"ms", 1e6}, {"m", 60e9}, {NULL, 0}};
 static const struct unit milliseconds[] = {{"ms", 1e6}, {"s", 1e9}, {NULL, 0}};
 
-/* The value of option `name`, from --name=VALUE or the next argument; NULL if
- * argv[*at] is another option. */
-static const char *value_of(const char *name, char **argv, int *at)
-{
-    size_t len = strlen(name);
-    const char *arg = argv[*at];
-    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
-        return NULL;
-    if (arg[len] == '=')
-        return arg + len + 1;
-    if (argv[*at + 1] == NULL)
-        usage_error("a value is missing after", name);
-    return argv[++*at];
-}
-
 /* Options that take a number, with the longer name first. */
 static bool read_number(struct load_options *o, char **argv, int *at)
 {
@@ -130,13 +109,13 @@ static bool read_number(struct load_options *o, char **argv, int *at)
          "--seed takes 0 to 4294967295, not"},
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        const char *value = value_of(all[i].name, argv, at);
+        const char *value = args_value(all[i].name, argv, at);
         if (value == NULL)
-            value = value_of(all[i].brief, argv, at);
+            value = args_value(all[i].brief, argv, at);
         if (value == NULL)
             continue;
         if (!scaled(value, all[i].units, all[i].min, all[i].max, all[i].out))
-            usage_error(all[i].wanted, value);
+            args_error(all[i].wanted, value);
         return true;
     }
     return false;
@@ -170,9 +149,9 @@ static void read_option(struct load_options *o, char **argv, int *at)
     } else if (strcmp(argv[*at], "--version") == 0) {
         puts("echo_load " SUITE_VERSION);
         exit(EXIT_STOPPED);
-    } else if ((value = value_of("--json", argv, at)) != NULL) {
+    } else if ((value = args_value("--json", argv, at)) != NULL) {
         o->json = value;
-    } else if ((value = value_of("--hgrm", argv, at)) != NULL) {
+    } else if ((value = args_value("--hgrm", argv, at)) != NULL) {
         o->hgrm = value;
     } else if (!read_flag(o, argv[*at]) && !read_number(o, argv, at)) {
         dial_option(&o->dial, argv, at);
@@ -196,15 +175,15 @@ struct load_options load_options_parse(char **argv)
         o.dial.port = 5566;
     if (o.json != NULL && o.hgrm != NULL && strcmp(o.json, "-") == 0 &&
         strcmp(o.hgrm, "-") == 0)
-        usage_error("one of them only can be standard output: --json, --hgrm",
-                    "-");
+        args_error("one of them only can be standard output: --json, --hgrm",
+                   "-");
     if (o.churn && o.pipeline > 1)
-        usage_error("one echo for each connection: --churn excludes",
-                    "--pipeline");
+        args_error("one echo for each connection: --churn excludes",
+                   "--pipeline");
     if (o.think > 0 && o.pipeline > 1)
-        usage_error("a pause after each echo: --think excludes", "--pipeline");
+        args_error("a pause after each echo: --think excludes", "--pipeline");
     if (o.think > 0 && o.rate > 0)
-        usage_error("the rate says when an echo is due: --rate excludes",
-                    "--think");
+        args_error("the rate says when an echo is due: --rate excludes",
+                   "--think");
     return o;
 }

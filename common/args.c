@@ -70,6 +70,25 @@ bool args_number(const char *text, unsigned long min, unsigned long max,
     return true;
 }
 
+char *args_value(const char *name, char **argv, int *at)
+{
+    size_t len = strlen(name);
+    char *arg = argv[*at];
+    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
+        return NULL;
+    if (arg[len] == '=')
+        return arg + len + 1;
+    if (argv[*at + 1] == NULL)
+        args_error("a value is missing after", name);
+    return argv[++*at];
+}
+
+void args_error(const char *what, const char *text)
+{
+    err_print("%s '%s'; --help shows the usage", what, text);
+    err_exit(EXIT_USAGE);
+}
+
 /* The command line as it is being read. */
 struct reader {
     const struct model *model;

@@ -50,4 +50,15 @@ struct args args_parse(const struct model *model, int argc, char **argv);
 bool args_number(const char *text, unsigned long min, unsigned long max,
                  unsigned long *out);
 
+/* For programs that are no servers and read a command line of their own. */
+
+/* The value of option `name`, from --name=VALUE or the next argument, over
+ * which *at then steps; NULL if argv[*at] is another option. argv ends with
+ * NULL. A value that is missing ends the process like args_error(). */
+char *args_value(const char *name, char **argv, int *at);
+
+/* Print `program: what 'text'; --help shows the usage` and end the process
+ * with EXIT_USAGE. */
+_Noreturn void args_error(const char *what, const char *text);
+
 #endif

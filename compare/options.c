@@ -45,12 +45,6 @@ static const char help[] =
     "Exit codes: 0 all servers were right, 1 one was not, or the report could\n"
     "not be written, or the run was ended early, 2 bad command line.\n";
 
-static _Noreturn void usage_error(const char *what, const char *text)
-{
-    err_print("%s '%s'; --help shows the usage", what, text);
-    err_exit(EXIT_USAGE);
-}
-
 const char *mode_name(enum mode mode)
 {
     static const char *const names[] = {"quick", "default", "full"};
@@ -123,7 +117,7 @@ static void read_command(struct subject *s, const char *text, size_t len)
     while (after < end && *after == ' ')
         after++;
     if ((size_t)(end - after) >= sizeof s->args)
-        usage_error("too many arguments for", s->name);
+        args_error("too many arguments for", s->name);
     snprintf(s->args, sizeof s->args, "%.*s", (int)(end - after), after);
 }
 
@@ -133,7 +127,7 @@ static void add_servers(struct options *o, const char *list)
         size_t len = strcspn(item, ",");
         const char *equals = memchr(item, '=', len);
         if (equals == NULL || equals == item)
-            usage_error("--servers takes NAME=PATH,NAME=PATH,..., not", item);
+            args_error("--servers takes NAME=PATH,NAME=PATH,..., not", item);
         struct subject *s = add_subject(o, item, (size_t)(equals - item));
         size_t rest = len - (size_t)(equals + 1 - item);
         if (!read_address(s, equals + 1, rest))
@@ -169,7 +163,7 @@ static void keep_only(struct options *o, const char *list)
     for (const char *item = list; *item != '\0';) {
         size_t len = strcspn(item, ",");
         if (find_subject(o, item, len) == NULL)
-            usage_error("--only: there is no server", item);
+            args_error("--only: there is no server", item);
         item += len + (item[len] == ',');
     }
     size_t kept = 0;
@@ -178,7 +172,7 @@ static void keep_only(struct options *o, const char *list)
             o->subjects[kept++] = o->subjects[i];
     o->subject_count = kept;
     if (kept == 0)
-        usage_error("--only leaves no server:", list);
+        args_error("--only leaves no server:", list);
 }
 
 static void look_at_file(struct subject *s)
@@ -191,7 +185,7 @@ static void look_at_file(struct subject *s)
     snprintf(given, sizeof given, "%s", s->path);
     DWORD len = GetFullPathNameA(given, sizeof s->path, s->path, NULL);
     if (len == 0 || len >= sizeof s->path)
-        usage_error("this is no path:", given);
+        args_error("this is no path:", given);
     if (!GetFileAttributesExA(s->path, GetFileExInfoStandard, &data) ||
         (data.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
         err_print("%s: there is no program %s%s", s->name, s->path,
@@ -222,7 +216,7 @@ static void find_servers(struct options *o, const char *others,
     for (size_t i = 0; i < o->subject_count; i++) {
         const char *name = o->subjects[i].name;
         if (find_subject(o, name, strlen(name)) != &o->subjects[i])
-            usage_error("two servers have the name", name);
+            args_error("two servers have the name", name);
     }
     if (only != NULL)
         keep_only(o, only);
@@ -242,7 +236,7 @@ static double take_seconds(const char *text)
     char *end = NULL;
     double value = strtod(text, &end);
     if (end == text || *end != '\0' || !(value >= 0.1 && value <= 60))
-        usage_error("--seconds takes 0.1 to 60, not", text);
+        args_error("--seconds takes 0.1 to 60, not", text);
     return value;
 }
 
@@ -250,7 +244,7 @@ static unsigned long take_rounds(const char *text)
 {
     unsigned long value = 0;
     if (!args_number(text, 1, 100, &value))
-        usage_error("--rounds takes 1 to 100, not", text);
+        args_error("--rounds takes 1 to 100, not", text);
     return value;
 }
 
@@ -280,21 +274,6 @@ static bool take_flag(struct options *o, const char *arg)
     return true;
 }
 
-/* The value of option `name`, from --name=VALUE or the next argument; NULL if
- * argv[*at] is another option. */
-static const char *value_of(const char *name, char **argv, int *at)
-{
-    size_t len = strlen(name);
-    const char *arg = argv[*at];
-    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
-        return NULL;
-    if (arg[len] == '=')
-        return arg + len + 1;
-    if (argv[*at + 1] == NULL)
-        usage_error("a value is missing after", name);
-    return argv[++*at];
-}
-
 struct options options_parse(int argc, char **argv)
 {
     static const unsigned long rounds[] = {3, 5, 7};
@@ -306,22 +285,22 @@ struct options options_parse(int argc, char **argv)
         const char *value = NULL;
         if (take_flag(&o, argv[at]))
             continue;
-        if ((value = value_of("--servers", argv, &at)) != NULL)
+        if ((value = args_value("--servers", argv, &at)) != NULL)
             others = value;
-        else if ((value = value_of("--only", argv, &at)) != NULL)
+        else if ((value = args_value("--only", argv, &at)) != NULL)
             only = value;
-        else if ((value = value_of("--rounds", argv, &at)) != NULL)
+        else if ((value = args_value("--rounds", argv, &at)) != NULL)
             o.rounds = take_rounds(value);
-        else if ((value = value_of("--seconds", argv, &at)) != NULL)
+        else if ((value = args_value("--seconds", argv, &at)) != NULL)
             o.seconds = take_seconds(value);
-        else if ((value = value_of("--report", argv, &at)) != NULL)
+        else if ((value = args_value("--report", argv, &at)) != NULL)
             o.report = value;
-        else if ((value = value_of("--json", argv, &at)) != NULL)
+        else if ((value = args_value("--json", argv, &at)) != NULL)
             o.json = value;
-        else if ((value = value_of("--csv", argv, &at)) != NULL)
+        else if ((value = args_value("--csv", argv, &at)) != NULL)
             o.csv = value;
         else
-            usage_error("unknown option", argv[at]);
+            args_error("unknown option", argv[at]);
     }
     if (o.rounds == 0)
         o.rounds = rounds[o.mode];

@@ -12,6 +12,7 @@
   shows what that program prints. (Blocks with other names after "run:" are
   tests/trace/trace.py's.)
 - The figures of docs/comparison.md are those of docs/comparison.json.
+- The pages of the six models have the same headings.
 """
 
 import re
@@ -20,7 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from suite import BUILD, ROOT, WINE, Failed, check, fail, finish, run
+from suite import BUILD, MODELS, ROOT, WINE, Failed, check, fail, finish, run
 
 UPDATE = "--update" in sys.argv[1:]
 FENCE = re.compile(r"^```.*?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -182,6 +183,19 @@ def every_experiment_is_told(found):
         fail(f"no page shows {sorted(missing)}")
 
 
+def siblings(texts):
+    """The headings of each page, the first page's as the measure."""
+    (first, wanted), *others = [
+        (name, re.findall(r"^##+ .*$", prose(text), re.MULTILINE))
+        for name, text in texts.items()]
+    if len(wanted) < 10:
+        fail(f"{first} has only {len(wanted)} headings")
+    for name, told in others:
+        if told != wanted:
+            fail(f"{name} has other headings than {first}: " +
+                 ", ".join(sorted(set(told) ^ set(wanted)) or ["the order"]))
+
+
 # ---- all of it -------------------------------------------------------------
 
 RULES = {"links": bad_links, "names from the code": bad_references,
@@ -199,6 +213,13 @@ def rules_can_fail():
             page.write_text(text + "\n", encoding="ascii")
             if not list(RULES[rule](page)):
                 fail(f"{rule}: {text} passes")
+        text = "".join(f"## {n}\n" for n in range(12))
+        try:
+            siblings({"a": text, "b": text.replace("3", "x")})
+        except Failed:
+            pass
+        else:
+            fail("another heading passes")
         page.write_text("<!-- run: build\\experiments\\select_empty.exe -->\n"
                         "```\nnonsense\n```\n<!-- end -->\n",
                         encoding="ascii")
@@ -221,6 +242,9 @@ def main():
             with check(f"docs: {page.relative_to(ROOT)}: programs print what "
                        "it shows"):
                 run_blocks(page)
+    with check("docs: the pages of the six have the same headings"):
+        siblings({model: (ROOT / model / "README.md").read_text(
+            encoding="utf-8") for model in MODELS})
     with check("docs: each experiment is on a page"):
         every_experiment_is_told(found)
     with check("docs: comparison.md has the figures of comparison.json"):

@@ -175,6 +175,8 @@ class Server:
             lines = server.stop()
 
     With `may_fail` it may also end before it is ready: its port is None then.
+    Its output waits in a pipe until stop(): with more than some hundred
+    clients say "--quiet", or it waits too, with all of them.
     """
 
     READY = re.compile(r"^(\w+): listening on (\S+):(\d+), pid (\d+), "

@@ -175,7 +175,7 @@ def against(behave, *args, code=0):
 def real_server(model, connections):
     """With --warmup 0 every echo is measured: so the server, which counts for
     itself, must have the same number of bytes and of clients."""
-    with suite.Server(model) as server:
+    with suite.Server(model, "--quiet") as server:
         run = Run("-c", connections, *SHORT, server.port)
         lines = server.stop()
     expect("valid", run.json["valid"], True)
@@ -213,7 +213,7 @@ def case_iocp_with_1000():
 
 
 def case_churn():
-    with suite.Server("iocp") as server:
+    with suite.Server("iocp", "--quiet") as server:
         run = Run("-c", 8, *SHORT, "--churn", server.port)
         half = Run("-c", 8, *SHORT, "--churn", "--half-close", server.port)
         lines = server.stop()
@@ -227,7 +227,7 @@ def case_churn():
 
 
 def case_ipv6():
-    with suite.Server("iocp", "--bind", "::1") as server:
+    with suite.Server("iocp", "--quiet", "--bind", "::1") as server:
         run = Run(*SHORT, "-c", 2, f"[::1]:{server.port}")
     expect("valid", run.json["valid"], True)
 
