@@ -13,6 +13,8 @@
   tests/trace/trace.py's.)
 - The figures of docs/comparison.md are those of docs/comparison.json.
 - The pages of the six models have the same headings.
+- What the README shows of the contract suite are its cases and points. (Its
+  output of the demo is held against a real one by tests/compare.)
 """
 
 import re
@@ -196,6 +198,28 @@ def siblings(texts):
                  ", ".join(sorted(set(told) ^ set(wanted)) or ["the order"]))
 
 
+# ---- the README's pieces of output ------------------------------------------
+
+def readme_shows_the_suite():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^(E(\d+)\.\d+) +(\d+)  (.*)$", run(
+        [WINE, BUILD / "bin" / "contract.exe", "--list"]).replace("\r", ""),
+        re.MULTILINE)
+    sums = {}
+    for _, group, points, _ in listed:
+        sums[group] = sums.get(group, 0) + int(points)
+    wanted = " ".join(f"E{group} {n}/{n}" for group, n in sums.items())
+    if f"points: {wanted}, all {(n := sum(sums.values()))}/{n}" not in text:
+        fail(f"README.md: the points are {wanted}, all {n}")
+    titles = {case: title for case, _, _, title in listed}
+    shown = re.findall(r"^  ok    (E\S+) +(.*?) +\d+ ms$", text, re.MULTILINE)
+    if not shown:
+        fail("README.md shows no case")
+    for case, title in shown:
+        if titles.get(case) != title:
+            fail(f"README.md: {case} is {titles.get(case)!r}, not {title!r}")
+
+
 # ---- all of it -------------------------------------------------------------
 
 RULES = {"links": bad_links, "names from the code": bad_references,
@@ -242,6 +266,8 @@ def main():
             with check(f"docs: {page.relative_to(ROOT)}: programs print what "
                        "it shows"):
                 run_blocks(page)
+    with check("docs: the README shows the contract suite as it is"):
+        readme_shows_the_suite()
     with check("docs: the pages of the six have the same headings"):
         siblings({model: (ROOT / model / "README.md").read_text(
             encoding="utf-8") for model in MODELS})

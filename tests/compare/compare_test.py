@@ -174,6 +174,7 @@ def case_quick():
     table_agrees(run)
     csv_agrees(run)
     page_agrees(run)
+    readme_agrees(run)
     in_a_browser(run)
 
 
@@ -278,6 +279,21 @@ def page_agrees(run):
     expect("the data in the page", json.loads(inside), run.data)
     template = (ROOT / "compare" / "report.html").read_text(encoding="utf-8")
     expect("the rest of the page", text.replace(inside, "{}"), template)
+
+
+def skeleton(text):
+    """Its lines without figures; what is different each time is left out."""
+    return [re.sub(r"[\d.,]+", "#", " ".join(line.split()))
+            for line in text.splitlines()
+            if line and not re.match(r"round|Windows|Report|\.\.\.", line)]
+
+
+def readme_agrees(run):
+    """What it shows of `make demo` is what that prints, but for the figures."""
+    text = (ROOT / "README.md").read_text(encoding="ascii")
+    shown = text.split("make -f Makefile.mingw demo\n```\n\n```\n", 1)[1]
+    expect("the README's demo", skeleton(shown.split("```", 1)[0]),
+           skeleton(run.out))
 
 
 def in_a_browser(run):

@@ -28,7 +28,7 @@ from viewer import install_viewer, view  # noqa: E402
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE / "golden"
 # What was seen stands in these, between <!-- run: NAME --> and <!-- end -->.
-PAGES = [ROOT / "docs" / "tracing.md",
+PAGES = [ROOT / "README.md", ROOT / "docs" / "tracing.md",
          *(ROOT / model / "README.md" for model in MODELS)]
 OUT = BUILD / "trace"
 CALLS = BUILD / "tests" / "calls.exe"
