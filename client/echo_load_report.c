@@ -190,7 +190,7 @@ void report_json(const struct report *r, FILE *out)
     fprintf(out,
             "  \"seconds\": %.6f,\n  \"echoes\": %llu,\n  \"bytes\": %llu,\n"
             "  \"connects\": %llu,\n  \"echoes_per_s\": %.1f,\n"
-            "  \"mib_per_s\": %.3f,\n  \"connects_per_s\": %.1f,\n",
+            "  \"mib_per_s\": %.6f,\n  \"connects_per_s\": %.1f,\n",
             r->seconds, all->echoes, all->echoes * r->run->options.size,
             all->connects, r->echoes_per_s, r->mib_per_s, r->connects_per_s);
     fprintf(out,

@@ -171,7 +171,6 @@ static bool all_right(const struct comparison *c, bool *any)
     return all && *any;
 }
 
-/* Counts are no charts: a server that failed there has failed here too. */
 static bool write_reports(const struct comparison *c, struct output *outputs)
 {
     report_page(c, outputs[0].file);
