@@ -106,9 +106,9 @@ static bool beside_floods(const struct running *running,
     struct load *flood = load_start(&order, why, size);
     if (flood == NULL)
         return false;
-    bool ok = load_wait_begin(flood) &&
-              measured_load(running, s, figures, latency, why, size);
-    if (ok || why[0] == '\0')
+    bool begun = load_wait_begin(flood);
+    bool ok = begun && measured_load(running, s, figures, latency, why, size);
+    if (ok || !begun) /* otherwise the ping's trouble is what counts */
         ok = load_finish(flood, &got, NULL, why, size) && ok;
     load_free(flood);
     return ok;

@@ -78,21 +78,22 @@ static bool echo(SOCKET sock, int times, char *why, size_t size)
 }
 
 /* One client, so many echoes, one after the other: add the server's table. */
-static bool count_calls(struct subject *s, int times, double factor)
+static bool count_calls(struct subject *s, int times, double factor, char *why,
+                        size_t size)
 {
     struct running running;
     char *output = NULL;
-    if (!subject_start(s, true, &running, s->dead, WHY_SIZE))
+    if (!subject_start(s, true, &running, why, size))
         return false;
-    SOCKET sock = subject_dial(&running, s->dead, WHY_SIZE);
-    bool ok = sock != INVALID_SOCKET && echo(sock, times, s->dead, WHY_SIZE);
+    SOCKET sock = subject_dial(&running, why, size);
+    bool ok = sock != INVALID_SOCKET && echo(sock, times, why, size);
     if (sock != INVALID_SOCKET)
         closesocket(sock);
     if (!ok) {
-        subject_abandon(&running, s->dead, WHY_SIZE);
+        subject_abandon(&running, why, size);
         return false;
     }
-    if (!subject_stop(&running, &output, s->dead, WHY_SIZE))
+    if (!subject_stop(&running, &output, why, size))
         return false;
     if (output != NULL)
         add_table(&s->counts, output, factor);
@@ -102,11 +103,11 @@ static bool count_calls(struct subject *s, int times, double factor)
 
 /* What is left when the few echoes are taken from the many: no connection, no
  * start, no stop. */
-static bool calls_per_echo(struct subject *s)
+static bool calls_per_echo(struct subject *s, char *why, size_t size)
 {
     struct counts *c = &s->counts;
-    if (!count_calls(s, MANY, 1.0 / (MANY - FEW)) ||
-        !count_calls(s, FEW, -1.0 / (MANY - FEW)))
+    if (!count_calls(s, MANY, 1.0 / (MANY - FEW), why, size) ||
+        !count_calls(s, FEW, -1.0 / (MANY - FEW), why, size))
         return false;
     size_t kept = 0;
     for (size_t i = 0; i < c->call_count; i++) {
@@ -140,23 +141,22 @@ static void set_usage(struct counts *c, const struct server_usage *before,
 
 /* A server with a place for fewer has no figures here, and nothing else
  * against it: that shows under the loads. */
-static bool usage_of_idle(struct subject *s)
+static bool usage_of_idle(struct subject *s, char *why, size_t size)
 {
     struct running running;
     struct idle idle = {0};
     struct server_usage before;
     struct server_usage after;
-    char why[WHY_SIZE] = "";
+    char unused[WHY_SIZE] = "";
     char *output = NULL;
-    if (!subject_start(s, true, &running, s->dead, WHY_SIZE))
+    if (!subject_start(s, true, &running, why, size))
         return false;
-    if (running.process != NULL && server_measure(running.process, &before) &&
-        idle_open(&idle, &running, IDLE, why, sizeof why) &&
+    if (server_measure(running.process, &before) &&
+        idle_open(&idle, &running, IDLE, unused, sizeof unused) &&
         server_measure(running.process, &after))
         set_usage(&s->counts, &before, &after);
     idle_close(&idle);
-    if (!subject_stop(&running, &output, why, sizeof why))
-        return true;
+    (void)subject_stop(&running, &output, unused, sizeof unused);
     free(output);
     return true;
 }
@@ -193,7 +193,12 @@ static void read_wall(struct subject *s)
 
 void counts_take(struct subject *s)
 {
-    if (s->host[0] == '\0' && calls_per_echo(s) && usage_of_idle(s) &&
-        s->manners == MANNERS_OURS)
+    char why[WHY_SIZE];
+    if (s->host[0] != '\0')
+        return; /* it runs already, and nothing of it can be counted */
+    if (!calls_per_echo(s, why, sizeof why) ||
+        !usage_of_idle(s, why, sizeof why))
+        snprintf(s->dead, sizeof s->dead, "%s", why);
+    else if (s->manners == MANNERS_OURS)
         read_wall(s);
 }

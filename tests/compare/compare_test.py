@@ -439,6 +439,18 @@ def case_others_servers():
     page_agrees(run)
 
 
+def case_a_server_that_knows_only_its_port():
+    """Like most servers of students: --port N, and no other word of ours."""
+    foreign = FILES / "foreign.bat"
+    foreign.write_text("@if not \"%3\"==\"\" exit /b 2\r\n"
+                       f"@Z:{BUILD / 'bin' / 'select.exe'} "
+                       "--port %2 --quiet\r\n")
+    run = Run("foreign", *SHORT, "--only", "foreign", "--servers",
+              f"foreign=Z:{foreign}")
+    expect("foreign: valid loads", len(run.valid("foreign")), 5)
+    nobody_left("foreign.bat")
+
+
 def case_pinned():
     """Servers on the first processor, the load elsewhere."""
     process, pid = victim_run(7004, "--quick", "--rounds", "1", "--seconds",
