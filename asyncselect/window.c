@@ -58,8 +58,7 @@ static LRESULT CALLBACK view_proc(HWND self, UINT message, WPARAM wparam,
                    TRUE);
         return 0;
     }
-    case WM_DESTROY:
-        window = NULL;
+    case WM_CLOSE: /* by the user: window_close() sends none */
         if (!PostMessageW(whom_to_tell, what_to_tell, 0, 0))
             die_call("PostMessageW", GetLastError());
         return 0;
@@ -144,4 +143,5 @@ void window_close(void)
 {
     if (window != NULL)
         DestroyWindow(window);
+    window = NULL;
 }

@@ -373,26 +373,14 @@ static const char help[] =
     "At the console, Ctrl+Z and Enter or Ctrl+C ends.\n"
     "Exit codes: 0 all came back, 1 it did not, 2 bad command line.\n";
 
-static bool is_one_of(const char *arg, const char *a, const char *b)
-{
-    return strcmp(arg, a) == 0 || strcmp(arg, b) == 0;
-}
-
 static void parse(struct client *c, char **argv)
 {
     for (int at = 1; argv[at] != NULL; at++) {
-        if (is_one_of(argv[at], "-h", "--help") ||
-            is_one_of(argv[at], "-?", "/?")) {
-            fputs(help, stdout);
-            exit(EXIT_STOPPED);
-        } else if (strcmp(argv[at], "--version") == 0) {
-            puts("echo_client " SUITE_VERSION);
-            exit(EXIT_STOPPED);
-        } else if (is_one_of(argv[at], "-q", "--quiet")) {
+        args_help(argv[at], "echo_client", help);
+        if (args_is(argv[at], "-q", "--quiet"))
             c->quiet = true;
-        } else {
+        else
             dial_option(&c->dial, argv, &at);
-        }
     }
 }
 

@@ -121,18 +121,13 @@ static bool read_number(struct load_options *o, char **argv, int *at)
     return false;
 }
 
-static bool is_one_of(const char *arg, const char *a, const char *b)
-{
-    return strcmp(arg, a) == 0 || strcmp(arg, b) == 0;
-}
-
 static bool read_flag(struct load_options *o, const char *arg)
 {
     if (strcmp(arg, "--churn") == 0)
         o->churn = true;
     else if (strcmp(arg, "--half-close") == 0)
         o->half_close = true;
-    else if (is_one_of(arg, "-q", "--quiet"))
+    else if (args_is(arg, "-q", "--quiet"))
         o->quiet = true;
     else
         return false;
@@ -142,20 +137,13 @@ static bool read_flag(struct load_options *o, const char *arg)
 static void read_option(struct load_options *o, char **argv, int *at)
 {
     const char *value = NULL;
-    if (is_one_of(argv[*at], "-h", "--help") ||
-        is_one_of(argv[*at], "-?", "/?")) {
-        fputs(help, stdout);
-        exit(EXIT_STOPPED);
-    } else if (strcmp(argv[*at], "--version") == 0) {
-        puts("echo_load " SUITE_VERSION);
-        exit(EXIT_STOPPED);
-    } else if ((value = args_value("--json", argv, at)) != NULL) {
+    args_help(argv[*at], "echo_load", help);
+    if ((value = args_value("--json", argv, at)) != NULL)
         o->json = value;
-    } else if ((value = args_value("--hgrm", argv, at)) != NULL) {
+    else if ((value = args_value("--hgrm", argv, at)) != NULL)
         o->hgrm = value;
-    } else if (!read_flag(o, argv[*at]) && !read_number(o, argv, at)) {
+    else if (!read_flag(o, argv[*at]) && !read_number(o, argv, at))
         dial_option(&o->dial, argv, at);
-    }
 }
 
 struct load_options load_options_parse(char **argv)

@@ -83,6 +83,22 @@ char *args_value(const char *name, char **argv, int *at)
     return argv[++*at];
 }
 
+bool args_is(const char *arg, const char *short_name, const char *long_name)
+{
+    return strcmp(arg, short_name) == 0 || strcmp(arg, long_name) == 0;
+}
+
+void args_help(const char *arg, const char *name, const char *help)
+{
+    if (args_is(arg, "-h", "--help") || args_is(arg, "-?", "/?"))
+        fputs(help, stdout);
+    else if (strcmp(arg, "--version") == 0)
+        printf("%s %s\n", name, SUITE_VERSION);
+    else
+        return;
+    exit(EXIT_STOPPED);
+}
+
 void args_error(const char *what, const char *text)
 {
     err_print("%s '%s'; --help shows the usage", what, text);

@@ -57,6 +57,13 @@ bool args_number(const char *text, unsigned long min, unsigned long max,
  * NULL. A value that is missing ends the process like args_error(). */
 char *args_value(const char *name, char **argv, int *at);
 
+/* Whether an argument is an option, by its short name or its long one. */
+bool args_is(const char *arg, const char *short_name, const char *long_name);
+
+/* If `arg` asks for help or the version, print `help`, or `name` and the
+ * version, and end the process with EXIT_STOPPED. */
+void args_help(const char *arg, const char *name, const char *help);
+
 /* Print `program: what 'text'; --help shows the usage` and end the process
  * with EXIT_USAGE. */
 _Noreturn void args_error(const char *what, const char *text);

@@ -130,9 +130,8 @@ bool cell_run(struct subject *subject, const struct scenario *s,
               double *start_ms, char *why, size_t size)
 {
     struct running running;
-    char *output = NULL;
     why[0] = '\0';
-    if (!subject_start(subject, true, &running, why, size)) {
+    if (!subject_start(subject, &running, why, size)) {
         snprintf(subject->dead, sizeof subject->dead, "%s", why);
         return false;
     }
@@ -146,7 +145,5 @@ bool cell_run(struct subject *subject, const struct scenario *s,
         subject_abandon(&running, why, size);
         return false;
     }
-    ok = subject_stop(&running, &output, why, size);
-    free(output);
-    return ok;
+    return subject_stop(&running, NULL, why, size);
 }

@@ -83,7 +83,7 @@ static bool count_calls(struct subject *s, int times, double factor, char *why,
 {
     struct running running;
     char *output = NULL;
-    if (!subject_start(s, true, &running, why, size))
+    if (!subject_start(s, &running, why, size))
         return false;
     SOCKET sock = subject_dial(&running, why, size);
     bool ok = sock != INVALID_SOCKET && echo(sock, times, why, size);
@@ -148,16 +148,14 @@ static bool usage_of_idle(struct subject *s, char *why, size_t size)
     struct server_usage before;
     struct server_usage after;
     char unused[WHY_SIZE] = "";
-    char *output = NULL;
-    if (!subject_start(s, true, &running, why, size))
+    if (!subject_start(s, &running, why, size))
         return false;
     if (server_measure(running.process, &before) &&
         idle_open(&idle, &running, IDLE, unused, sizeof unused) &&
         server_measure(running.process, &after))
         set_usage(&s->counts, &before, &after);
     idle_close(&idle);
-    (void)subject_stop(&running, &output, unused, sizeof unused);
-    free(output);
+    (void)subject_stop(&running, NULL, unused, sizeof unused);
     return true;
 }
 

@@ -20,20 +20,12 @@ struct load {
     double seconds; /* all it should take once everybody is connected */
 };
 
-static bool find_program(char *path, size_t size)
-{
-    DWORD len = GetModuleFileNameA(NULL, path, (DWORD)size);
-    char *slash = len < size ? strrchr(path, '\\') : NULL;
-    if (slash == NULL)
-        return false;
-    snprintf(slash + 1, size - (size_t)(slash + 1 - path), "echo_load.exe");
-    return true;
-}
+static const char program[] = "echo_load.exe";
 
 bool load_is_there(void)
 {
     char exe[MAX_PATH];
-    return find_program(exe, sizeof exe) &&
+    return server_beside_us(program, exe, sizeof exe) &&
            GetFileAttributesA(exe) != INVALID_FILE_ATTRIBUTES;
 }
 
@@ -59,7 +51,7 @@ struct load *load_start(const struct load_order *o, char *why, size_t size)
         "--churn",
     };
     size_t count = sizeof args / sizeof args[0] - (o->churn ? 0 : 1);
-    if (!find_program(exe, sizeof exe)) {
+    if (!server_beside_us(program, exe, sizeof exe)) {
         snprintf(why, size, "the folder of this program is unknown");
         return NULL;
     }

@@ -15,35 +15,31 @@
 static const char help[] =
     "compare: the six servers side by side, every byte verified\n\n"
     "usage: compare [options]\n\n"
-    "      --quick             fewer loads, 90 seconds at most\n"
-    "      --full              more clients, more rounds, more time: half an\n"
-    "                          hour\n"
+    "      --quick          fewer loads, 90 seconds at most\n"
+    "      --full           more clients, rounds and time: half an hour\n"
     "      --servers NAME=PATH,NAME=PATH,...\n"
-    "                          other servers in the same run; after PATH may\n"
-    "                          stand arguments, with %p for the port:\n"
-    "                          mine=C:\\me\\echo.exe --listen %p\n"
-    "                          HOST:PORT instead: one that runs already\n"
-    "      --only NAME,...     only these; blocking is the baseline\n"
-    "      --rounds N          1 to 100; quick 3, default 5, full 7\n"
-    "      --seconds S         measured time of a load in a round, 0.1 to 60;\n"
-    "                          quick 0.2, default 0.5, full 2\n"
-    "      --pin               servers on the first processor, the load on "
-    "the\n"
-    "                          others: steadier, and says less about a server\n"
-    "                          with many threads\n"
-    "      --report FILE       the page to look at, default report.html\n"
-    "      --json FILE         the same for programs\n"
-    "      --csv FILE          the same for spreadsheets, a line per round\n"
-    "  -h, --help, -?, /?      this text\n"
-    "      --version           the version\n\n"
-    "The servers and echo_load.exe have to be in the folder of compare.exe. "
-    "In\n"
-    "each round every server is started cold for every load, in an order that\n"
-    "changes. A path with blanks stands in quotes. Ctrl+C ends early, and "
-    "what\n"
-    "was measured is reported.\n\n"
-    "Exit codes: 0 all servers were right, 1 one was not, or the report could\n"
-    "not be written, or the run was ended early, 2 bad command line.\n";
+    "                       other servers in the same run; after PATH may\n"
+    "                       stand arguments, with %p for the port:\n"
+    "                       mine=C:\\me\\echo.exe --listen %p\n"
+    "                       HOST:PORT instead: one that runs already\n"
+    "      --only NAME,...  only these; blocking is the baseline\n"
+    "      --rounds N       1 to 100; quick 3, default 5, full 7\n"
+    "      --seconds S      measured time of a load in a round, 0.1 to 60;\n"
+    "                       quick 0.2, default 0.5, full 2\n"
+    "      --pin            servers on the first processor, the load on the\n"
+    "                       others: steadier, and says less about a server\n"
+    "                       with many threads\n"
+    "      --report FILE    the page to look at, default report.html\n"
+    "      --json FILE      the same for programs\n"
+    "      --csv FILE       the same for spreadsheets, a line per round\n"
+    "  -h, --help, -?, /?   this text\n"
+    "      --version        the version\n\n"
+    "The servers and echo_load.exe have to be in the folder of compare.exe.\n"
+    "In each round every server is started cold for every load, in an order\n"
+    "that changes. A path with blanks stands in quotes. Ctrl+C ends early,\n"
+    "and what was measured is reported.\n\n"
+    "Exit codes: 0 all servers were right, 1 one was not, or the report\n"
+    "could not be written, or the run was ended early, 2 bad command line.\n";
 
 const char *mode_name(enum mode mode)
 {
@@ -76,12 +72,10 @@ static struct subject *add_subject(struct options *o, const char *name,
 static void add_own(struct options *o, const char *name)
 {
     struct subject *s = add_subject(o, name, strlen(name));
-    DWORD len = GetModuleFileNameA(NULL, s->path, sizeof s->path);
-    char *slash = len < sizeof s->path ? strrchr(s->path, '\\') : NULL;
-    if (slash == NULL)
+    char file[sizeof s->name + sizeof ".exe"];
+    snprintf(file, sizeof file, "%s.exe", name);
+    if (!server_beside_us(file, s->path, sizeof s->path))
         die_call("GetModuleFileNameA", GetLastError());
-    snprintf(slash + 1, sizeof s->path - (size_t)(slash + 1 - s->path),
-             "%s.exe", name);
 }
 
 /* HOST:PORT, and no path: those have more than digits behind their colon. */
@@ -198,6 +192,24 @@ static void look_at_file(struct subject *s)
         (unsigned long long)data.nFileSizeHigh << 32 | data.nFileSizeLow;
 }
 
+/* All servers on the first processor, the load on the others. */
+static void pin(struct options *o)
+{
+    const DWORD_PTR first = 1;
+    DWORD_PTR ours = 0;
+    DWORD_PTR all = 0;
+    if (!GetProcessAffinityMask(GetCurrentProcess(), &ours, &all))
+        die_call("GetProcessAffinityMask", GetLastError());
+    if ((all & ~first) == 0) {
+        err_print("--pin needs two processors");
+        err_exit(EXIT_USAGE);
+    }
+    for (size_t i = 0; i < o->subject_count; i++) {
+        o->subjects[i].processors = first;
+        o->subjects[i].load_processors = all & ~first;
+    }
+}
+
 static void find_servers(struct options *o, const char *others,
                          const char *only)
 {
@@ -248,29 +260,17 @@ static unsigned long take_rounds(const char *text)
     return value;
 }
 
-static bool is_one_of(const char *arg, const char *a, const char *b)
-{
-    return strcmp(arg, a) == 0 || strcmp(arg, b) == 0;
-}
-
 /* Options without a value. */
 static bool take_flag(struct options *o, const char *arg)
 {
-    if (is_one_of(arg, "-h", "--help") || is_one_of(arg, "-?", "/?")) {
-        fputs(help, stdout);
-        exit(EXIT_STOPPED);
-    } else if (strcmp(arg, "--version") == 0) {
-        puts("compare " SUITE_VERSION);
-        exit(EXIT_STOPPED);
-    } else if (strcmp(arg, "--quick") == 0) {
+    if (strcmp(arg, "--quick") == 0)
         o->mode = MODE_QUICK;
-    } else if (strcmp(arg, "--full") == 0) {
+    else if (strcmp(arg, "--full") == 0)
         o->mode = MODE_FULL;
-    } else if (strcmp(arg, "--pin") == 0) {
+    else if (strcmp(arg, "--pin") == 0)
         o->pin = true;
-    } else {
+    else
         return false;
-    }
     return true;
 }
 
@@ -283,6 +283,7 @@ struct options options_parse(int argc, char **argv)
     const char *only = NULL;
     for (int at = 1; at < argc; at++) {
         const char *value = NULL;
+        args_help(argv[at], "compare", help);
         if (take_flag(&o, argv[at]))
             continue;
         if ((value = args_value("--servers", argv, &at)) != NULL)
@@ -309,6 +310,8 @@ struct options options_parse(int argc, char **argv)
     if (o.mode == MODE_QUICK)
         o.budget = 84; /* and a little for what varies: 90 in all */
     find_servers(&o, others, only);
+    if (o.pin)
+        pin(&o);
     return o;
 }
 

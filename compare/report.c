@@ -185,18 +185,11 @@ static const struct {
 };
 enum { METRICS = sizeof metrics / sizeof metrics[0] };
 
-static double metric(const struct figures *f, size_t which)
-{
-    double value = NAN;
-    memcpy(&value, (const char *)f + metrics[which].offset, sizeof value);
-    return value;
-}
-
 static void put_round(const struct figures *f, FILE *out)
 {
     for (size_t i = 0; i < METRICS; i++) {
         fprintf(out, "%c\"%s\":", i > 0 ? ',' : '{', metrics[i].name);
-        put_number(out, metric(f, i));
+        put_number(out, figure_at(f, metrics[i].offset));
     }
     fputc('}', out);
 }
@@ -345,7 +338,9 @@ static void put_rows(const struct comparison *c, size_t scenario,
             fputc(',', out);
         for (size_t m = 0; m < METRICS; m++) {
             fputc(',', out);
-            double value = result_counts(r) ? metric(&r->rounds[i], m) : NAN;
+            double value = result_counts(r)
+                               ? figure_at(&r->rounds[i], metrics[m].offset)
+                               : NAN;
             if (is_known(value))
                 fprintf(out, "%.6g", value);
         }

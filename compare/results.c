@@ -14,20 +14,6 @@ struct result *result_of(const struct comparison *c, size_t scenario,
     return &c->results[scenario * c->subject_count + subject];
 }
 
-/* All processors that we may use but the first. */
-static uintptr_t others_of_first(void)
-{
-    DWORD_PTR ours = 0;
-    DWORD_PTR all = 0;
-    if (!GetProcessAffinityMask(GetCurrentProcess(), &ours, &all))
-        die_call("GetProcessAffinityMask", GetLastError());
-    if ((all & ~(DWORD_PTR)1) == 0) {
-        err_print("--pin needs two processors");
-        err_exit(EXIT_USAGE);
-    }
-    return all & ~(DWORD_PTR)1;
-}
-
 void comparison_make(struct comparison *c, const struct options *options)
 {
     *c = (struct comparison){.options = options, .began_ms = clock_ms()};
@@ -35,10 +21,6 @@ void comparison_make(struct comparison *c, const struct options *options)
     c->subjects = options->subjects;
     c->subject_count = options->subject_count;
     c->scenarios = scenarios_make(options, &c->scenario_count);
-    for (size_t i = 0; options->pin && i < c->subject_count; i++) {
-        c->subjects[i].processors = 1;
-        c->subjects[i].load_processors = others_of_first();
-    }
     size_t cells = c->scenario_count * c->subject_count;
     c->results = calloc(cells + 1, sizeof *c->results); /* never for nothing */
     for (size_t i = 0; c->results != NULL && i < cells; i++) {
@@ -78,6 +60,13 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+double figure_at(const struct figures *figures, size_t offset)
+{
+    double value = NAN;
+    memcpy(&value, (const char *)figures + offset, sizeof value);
+    return value;
+}
+
 double result_median(const struct result *r, size_t offset)
 {
     double *values = calloc(r->count + 1, sizeof *values);
@@ -85,8 +74,7 @@ double result_median(const struct result *r, size_t offset)
     if (values == NULL)
         die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
     for (size_t i = 0; result_counts(r) && i < r->count; i++) {
-        double value = NAN;
-        memcpy(&value, (const char *)&r->rounds[i] + offset, sizeof value);
+        double value = figure_at(&r->rounds[i], offset);
         if (is_known(value))
             values[count++] = value;
     }

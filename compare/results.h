@@ -71,8 +71,10 @@ void result_add(struct result *r, const struct figures *figures);
 /* Valid, and there is something to show. */
 bool result_counts(const struct result *r);
 
-/* The median of one figure over all rounds, which stands `offset` bytes into
- * struct figures; NAN when there is none. */
+/* The figure that stands `offset` bytes into them. */
+double figure_at(const struct figures *figures, size_t offset);
+
+/* The median of that figure over all rounds; NAN when there is none. */
 double result_median(const struct result *r, size_t offset);
 
 #endif

@@ -57,7 +57,7 @@ static bool add_own(struct arguments *a, const char *own, unsigned short port)
 }
 
 static void arguments_make(struct arguments *a, const struct subject *s,
-                           bool ours, bool quiet, unsigned short port)
+                           bool ours, unsigned short port)
 {
     *a = (struct arguments){0};
     snprintf(a->port, sizeof a->port, "%u", port);
@@ -66,16 +66,15 @@ static void arguments_make(struct arguments *a, const struct subject *s,
         add(a, "--port");
         add(a, a->port);
     }
-    if (ours)
+    if (ours) {
         add(a, "--stop-on-eof");
-    if (ours && quiet)
         add(a, "--quiet");
+    }
 }
 
 /* ---- start ------------------------------------------------------------- */
 
-static bool start_process(struct running *r, bool ours, bool quiet, char *why,
-                          size_t size)
+static bool start_process(struct running *r, bool ours, char *why, size_t size)
 {
     struct subject *s = r->subject;
     struct arguments arguments;
@@ -85,7 +84,7 @@ static bool start_process(struct running *r, bool ours, bool quiet, char *why,
             err_name((unsigned long)WSAGetLastError()));
         return false;
     }
-    arguments_make(&arguments, s, ours, quiet, ready.port);
+    arguments_make(&arguments, s, ours, ready.port);
     struct server_start how = {.exe = s->path,
                                .args = arguments.items,
                                .arg_count = arguments.count,
@@ -113,13 +112,13 @@ static bool start_process(struct running *r, bool ours, bool quiet, char *why,
 
 /* Of a server that we have not met yet, try first whether it takes orders like
  * ours do. */
-static bool start_somehow(struct running *r, bool quiet, char *why, size_t size)
+static bool start_somehow(struct running *r, char *why, size_t size)
 {
     struct subject *s = r->subject;
     bool asked_for = strstr(s->args, "%p") != NULL;
     if (s->manners == MANNERS_UNKNOWN && s->model == NULL && !s->baseline &&
         !asked_for) {
-        if (start_process(r, true, quiet, why, size)) {
+        if (start_process(r, true, why, size)) {
             s->manners = MANNERS_OURS;
             return true;
         }
@@ -127,18 +126,35 @@ static bool start_somehow(struct running *r, bool quiet, char *why, size_t size)
     } else if (s->manners == MANNERS_UNKNOWN) {
         s->manners = asked_for ? MANNERS_FOREIGN : MANNERS_OURS;
     }
-    return start_process(r, s->manners == MANNERS_OURS, quiet, why, size);
+    return start_process(r, s->manners == MANNERS_OURS, why, size);
 }
 
-bool subject_start(struct subject *s, bool quiet, struct running *r, char *why,
-                   size_t size)
+static bool find_address(struct running *r, char *why, size_t size)
+{
+    char port[8];
+    struct addrinfo want = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    snprintf(port, sizeof port, "%u", r->port);
+    int err = getaddrinfo(r->host, port, &want, &found);
+    if (err != 0) {
+        say(why, size, "getaddrinfo %s: %s", r->host,
+            err_name((unsigned long)err));
+        return false;
+    }
+    memcpy(&r->address, found->ai_addr, sizeof r->address);
+    freeaddrinfo(found);
+    return true;
+}
+
+bool subject_start(struct subject *s, struct running *r, char *why, size_t size)
 {
     double began = clock_ms();
     *r = (struct running){.subject = s, .port = s->port};
     snprintf(r->host, sizeof r->host, "%s", s->host);
-    if (s->host[0] == '\0' && !start_somehow(r, quiet, why, size))
+    if (s->host[0] == '\0' && !start_somehow(r, why, size))
         return false;
-    SOCKET sock = subject_dial(r, why, size);
+    SOCKET sock = find_address(r, why, size) ? subject_dial(r, why, size)
+                                             : INVALID_SOCKET;
     bool answered = sock != INVALID_SOCKET && subject_ping(sock, why, size);
     r->start_ms = clock_ms() - began;
     if (sock != INVALID_SOCKET)
@@ -181,7 +197,8 @@ bool subject_stop(struct running *r, char **output, char *why, size_t size)
 {
     unsigned long code = 0;
     bool ours = r->subject->manners == MANNERS_OURS;
-    *output = NULL;
+    if (output != NULL)
+        *output = NULL;
     if (r->process == NULL)
         return true; /* not ours to stop */
     if (!server_alive(r->process)) {
@@ -196,7 +213,8 @@ bool subject_stop(struct running *r, char **output, char *why, size_t size)
     } else if (ours && code != EXIT_STOPPED) {
         say(why, size, "it was asked to stop, and failed");
     } else {
-        *output = server_output(r->process, SERVER_STDOUT);
+        if (output != NULL)
+            *output = server_output(r->process, SERVER_STDOUT);
         server_free(r->process);
         r->process = NULL;
         return true;
@@ -244,29 +262,18 @@ static bool bind_source(SOCKET sock, const struct sockaddr_in *to)
 
 SOCKET subject_dial(const struct running *r, char *why, size_t size)
 {
-    char port[8];
-    struct addrinfo want = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *to = NULL;
-    snprintf(port, sizeof port, "%u", r->port);
-    int err = getaddrinfo(r->host, port, &want, &to);
-    if (err != 0) {
-        say(why, size, "getaddrinfo %s: %s", r->host,
-            err_name((unsigned long)err));
-        return INVALID_SOCKET;
-    }
+    const struct sockaddr *to = (const struct sockaddr *)&r->address;
     SOCKET sock = WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
                              WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
-    const struct sockaddr_in *address = (const struct sockaddr_in *)to->ai_addr;
     if (sock == INVALID_SOCKET || !set_limits(sock) ||
-        !bind_source(sock, address) ||
-        connect(sock, to->ai_addr, (int)to->ai_addrlen) == SOCKET_ERROR) {
+        !bind_source(sock, &r->address) ||
+        connect(sock, to, sizeof r->address) == SOCKET_ERROR) {
         say(why, size, "connect: %s",
             err_name((unsigned long)WSAGetLastError()));
         if (sock != INVALID_SOCKET)
             closesocket(sock);
         sock = INVALID_SOCKET;
     }
-    freeaddrinfo(to);
     return sock;
 }
 

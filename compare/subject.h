@@ -74,16 +74,17 @@ struct running {
     struct server_process *process; /* NULL: not ours */
     char host[64];
     unsigned short port;
+    struct sockaddr_in address; /* what host and port come to */
     double start_ms;
 };
 
 /* Start it and get a byte echoed. On failure `why` tells, and nothing runs. */
-bool subject_start(struct subject *subject, bool quiet, struct running *running,
-                   char *why, size_t size);
+bool subject_start(struct subject *subject, struct running *running, char *why,
+                   size_t size);
 
 /* Stop it. False when it does not stop as asked, or was gone already. In any
- * case nothing of it is left. `output` gets what it printed, to be freed, or
- * is NULL. */
+ * case nothing of it is left. `output`, unless NULL, gets what it printed, to
+ * be freed by the caller, or NULL. */
 bool subject_stop(struct running *running, char **output, char *why,
                   size_t size);
 

@@ -67,6 +67,19 @@ static void close_handle(HANDLE *handle)
     *handle = NULL;
 }
 
+bool server_beside_us(const char *name, char *path, size_t size)
+{
+    DWORD len = GetModuleFileNameA(NULL, path, (DWORD)size);
+    char *slash = len < size ? strrchr(path, '\\') : NULL;
+    size_t room = slash != NULL ? size - (size_t)(slash + 1 - path) : 0;
+    if (strlen(name) < room) {
+        memcpy(slash + 1, name, strlen(name) + 1);
+        return true;
+    }
+    SetLastError(ERROR_INSUFFICIENT_BUFFER);
+    return false;
+}
+
 /* ---- start --------------------------------------------------------------- */
 
 struct child_ends {

@@ -57,6 +57,10 @@ struct server_usage {
     unsigned long handles; /* 0: could not be counted */
 };
 
+/* The path of a program in the folder of this one. False with GetLastError()
+ * when `size` is too small for it. */
+bool server_beside_us(const char *name, char *path, size_t size);
+
 /* Start a server. NULL when it cannot be started; `why` then says so. Ends by
  * server_free(). */
 struct server_process *server_start(const struct server_start *start, char *why,
