@@ -5,24 +5,9 @@
  * after the last one was read, so here the program posts one itself, where
  * Windows does. A server cannot tell the two apart.
  */
-#include "experiments/lab.h"
-#include "harness/clock.h"
-
-#define WM_SOCKET (WM_APP + 1)
+#include "experiments/lab_window.h"
 
 static HWND window;
-
-static bool next_message(MSG *message)
-{
-    double until = clock_ms() + 1000;
-    while (!PeekMessageW(message, NULL, WM_SOCKET, WM_SOCKET, PM_REMOVE)) {
-        if (clock_left(until) == 0)
-            return false;
-        MsgWaitForMultipleObjects(0, NULL, FALSE, clock_left(until),
-                                  QS_POSTMESSAGE);
-    }
-    return true;
-}
 
 /* A registered socket whose peer has sent so many bytes and has left; its
  * FD_READ is in the queue. */
@@ -53,7 +38,7 @@ static int serve(bool read_on_at_close)
                       WSAMAKESELECTREPLY(FD_CLOSE, 0)))
         die_call("PostMessageW", GetLastError());
 
-    while (!closing && next_message(&message)) {
+    while (!closing && lab_message(&message)) {
         closing = WSAGETSELECTEVENT(message.lParam) == FD_CLOSE;
         if (closing && !read_on_at_close)
             break;
@@ -65,7 +50,7 @@ static int serve(bool read_on_at_close)
         } while (closing && len > 0);
     }
     closesocket(server);
-    while (next_message(&message))
+    while (lab_message(&message))
         continue; /* late ones, for nobody */
     return sum;
 }
@@ -75,18 +60,15 @@ int main(void)
     MSG message = {0};
     char byte;
     lab_begin("asyncselect_late");
-    window = CreateWindowW(L"STATIC", L"", 0, 0, 0, 0, 0, HWND_MESSAGE, NULL,
-                           NULL, NULL);
-    if (window == NULL)
-        die_call("CreateWindowW", GetLastError());
+    window = lab_window();
 
     SOCKET server = told_of(1);
     closesocket(server);
     printf("closed, and then comes: %s\n",
-           next_message(&message) ? "its message" : "no message");
+           lab_message(&message) ? "its message" : "no message");
     printf("recv() for it: %s\n",
            lab_result(recv((SOCKET)message.wParam, &byte, 1, 0)));
-    while (next_message(&message))
+    while (lab_message(&message))
         continue;
 
     puts("30 bytes and FD_CLOSE wait, and the server reads 10 for a message");

@@ -4,28 +4,15 @@
  * if anything is left. So whoever reads in a loop finds messages in the queue
  * for bytes that are gone.
  */
-#include "experiments/lab.h"
-#include "harness/clock.h"
-
-#define WM_SOCKET (WM_APP + 1)
-
-/* Is there a message about a socket, or does one come within a second? */
-static bool told(void)
-{
-    MSG message;
-    double until = clock_ms() + 1000;
-    while (!PeekMessageW(&message, NULL, WM_SOCKET, WM_SOCKET, PM_REMOVE)) {
-        if (clock_left(until) == 0)
-            return false;
-        MsgWaitForMultipleObjects(0, NULL, FALSE, clock_left(until),
-                                  QS_POSTMESSAGE);
-    }
-    return WSAGETSELECTEVENT(message.lParam) == FD_READ;
-}
+#include "experiments/lab_window.h"
 
 static const char *message_or_none(void)
 {
-    return told() ? "FD_READ" : "no message";
+    MSG message;
+    if (!lab_message(&message))
+        return "no message";
+    return WSAGETSELECTEVENT(message.lParam) == FD_READ ? "FD_READ"
+                                                        : "another one";
 }
 
 int main(void)
@@ -34,10 +21,7 @@ int main(void)
     SOCKET receiver;
     char byte[8];
     lab_begin("asyncselect_read");
-    HWND window = CreateWindowW(L"STATIC", L"", 0, 0, 0, 0, 0, HWND_MESSAGE,
-                                NULL, NULL, NULL);
-    if (window == NULL)
-        die_call("CreateWindowW", GetLastError());
+    HWND window = lab_window();
     lab_pair(&receiver, &sender);
     if (WSAAsyncSelect(receiver, window, WM_SOCKET, FD_READ) == SOCKET_ERROR)
         die_call("WSAAsyncSelect", WSAGetLastError());

@@ -3,23 +3,13 @@
  * The events of the call before it are forgotten, not added to. And the socket
  * does not block any more; nobody can make it block while it is registered.
  */
-#include "experiments/lab.h"
-#include "harness/clock.h"
+#include "experiments/lab_window.h"
 
-#define WM_SOCKET (WM_APP + 1)
-
-/* The event of the next message about a socket, 0 after a second without. */
+/* 0: there was no message. */
 static int next_event(void)
 {
     MSG message;
-    double until = clock_ms() + 1000;
-    while (!PeekMessageW(&message, NULL, WM_SOCKET, WM_SOCKET, PM_REMOVE)) {
-        if (clock_left(until) == 0)
-            return 0;
-        MsgWaitForMultipleObjects(0, NULL, FALSE, clock_left(until),
-                                  QS_POSTMESSAGE);
-    }
-    return WSAGETSELECTEVENT(message.lParam);
+    return lab_message(&message) ? WSAGETSELECTEVENT(message.lParam) : 0;
 }
 
 static const char *names(int events)
@@ -46,10 +36,7 @@ int main(void)
     char byte;
     u_long blocking = 0;
     lab_begin("asyncselect_register");
-    HWND window = CreateWindowW(L"STATIC", L"", 0, 0, 0, 0, 0, HWND_MESSAGE,
-                                NULL, NULL, NULL);
-    if (window == NULL)
-        die_call("CreateWindowW", GetLastError());
+    HWND window = lab_window();
     lab_pair(&receiver, &sender);
 
     watch(receiver, window, FD_READ);

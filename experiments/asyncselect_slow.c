@@ -6,10 +6,9 @@
  * of one client change their order. Here that loop is ours, because a box would
  * wait for a person.
  */
-#include "experiments/lab.h"
+#include "experiments/lab_window.h"
 #include "harness/clock.h"
 
-#define WM_SOCKET (WM_APP + 1)
 enum { HANDLER_MS = 1500, LIMIT_MS = 60000 };
 
 static SOCKET server[2];
@@ -46,10 +45,7 @@ static void message_loop(double until)
 static void be_server(void *unused)
 {
     (void)unused;
-    HWND window = CreateWindowW(L"STATIC", L"", 0, 0, 0, 0, 0, HWND_MESSAGE,
-                                NULL, NULL, NULL);
-    if (window == NULL)
-        die_call("CreateWindowW", GetLastError());
+    HWND window = lab_window();
     for (int i = 0; i < 2; i++)
         if (WSAAsyncSelect(server[i], window, WM_SOCKET, FD_READ) ==
             SOCKET_ERROR)
@@ -88,14 +84,11 @@ static void ask(const char *what, char letter)
 
 int main(void)
 {
-    DWORD limit = LIMIT_MS;
     MSG message;
     lab_begin("asyncselect_slow");
     for (int i = 0; i < 2; i++) {
         lab_pair(&server[i], &client[i]);
-        if (setsockopt(client[i], SOL_SOCKET, SO_RCVTIMEO, (const char *)&limit,
-                       sizeof limit) == SOCKET_ERROR)
-            die_call("setsockopt", WSAGetLastError());
+        lab_limit(client[i], LIMIT_MS);
     }
     lab_thread(be_server, NULL);
     ask("a quick handler", 'q');

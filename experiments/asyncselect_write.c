@@ -4,25 +4,15 @@
  * WSAEWOULDBLOCK, when there is room again. After a send() that went well it
  * does not come, however long one waits.
  */
-#include "experiments/lab.h"
-#include "harness/clock.h"
-
-#define WM_SOCKET (WM_APP + 1)
+#include "experiments/lab_window.h"
 
 static char block[65536];
 
-/* Is there a message about a socket, or does one come within a second? */
 static bool told(void)
 {
     MSG message;
-    double until = clock_ms() + 1000;
-    while (!PeekMessageW(&message, NULL, WM_SOCKET, WM_SOCKET, PM_REMOVE)) {
-        if (clock_left(until) == 0)
-            return false;
-        MsgWaitForMultipleObjects(0, NULL, FALSE, clock_left(until),
-                                  QS_POSTMESSAGE);
-    }
-    return WSAGETSELECTEVENT(message.lParam) == FD_WRITE;
+    return lab_message(&message) &&
+           WSAGETSELECTEVENT(message.lParam) == FD_WRITE;
 }
 
 static const char *message_or_none(void)
@@ -46,10 +36,7 @@ int main(void)
     SOCKET server;
     SOCKET client;
     lab_begin("asyncselect_write");
-    HWND window = CreateWindowW(L"STATIC", L"", 0, 0, 0, 0, 0, HWND_MESSAGE,
-                                NULL, NULL, NULL);
-    if (window == NULL)
-        die_call("CreateWindowW", GetLastError());
+    HWND window = lab_window();
     lab_pair(&server, &client);
     if (WSAAsyncSelect(server, window, WM_SOCKET, FD_WRITE) == SOCKET_ERROR)
         die_call("WSAAsyncSelect", WSAGetLastError());

@@ -7,24 +7,10 @@
  */
 #include "experiments/lab.h"
 
-static const char *state(WSAEVENT event, DWORD ms)
-{
-    DWORD got = WSAWaitForMultipleEvents(1, &event, FALSE, ms, FALSE);
-    if (got == WSA_WAIT_FAILED)
-        die_call("WSAWaitForMultipleEvents", WSAGetLastError());
-    return got == WSA_WAIT_TIMEOUT ? "not set" : "set";
-}
-
-static void say_abc(SOCKET sender)
-{
-    if (send(sender, "abc", 3, 0) != 3)
-        die_call("send", WSAGetLastError());
-}
-
 static void tell(SOCKET sock, WSAEVENT event, const char *buf)
 {
     u_long waiting;
-    printf("  \"abc\" was sent: the event is %s\n", state(event, 5000));
+    printf("  \"abc\" was sent: the event is %s\n", lab_event(event, 5000));
     if (ioctlsocket(sock, FIONREAD, &waiting) == SOCKET_ERROR)
         die_call("ioctlsocket", WSAGetLastError());
     printf("  my buffer: \"%s\", bytes for recv(): %lu\n", buf, waiting);
@@ -37,14 +23,14 @@ static void ready(SOCKET sock, SOCKET sender, WSAEVENT event)
     puts("WSAEventSelect(), the event is the socket's");
     if (WSAEventSelect(sock, event, FD_READ) == SOCKET_ERROR)
         die_call("WSAEventSelect", WSAGetLastError());
-    say_abc(sender);
+    lab_say(sender, "abc");
     tell(sock, event, buf);
     if (WSAEnumNetworkEvents(sock, event, &seen) == SOCKET_ERROR ||
         recv(sock, buf, 3, 0) != 3)
         die_call("WSAEnumNetworkEvents or recv", WSAGetLastError());
-    say_abc(sender);
+    lab_say(sender, "abc");
     printf("  read, and \"abc\" once more: the event is %s\n",
-           state(event, 5000));
+           lab_event(event, 5000));
 }
 
 static void done(SOCKET sock, SOCKET sender, WSAEVENT event)
@@ -58,14 +44,14 @@ static void done(SOCKET sock, SOCKET sender, WSAEVENT event)
             SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
         die_call("WSARecv", WSAGetLastError());
-    say_abc(sender);
+    lab_say(sender, "abc");
     tell(sock, event, buf);
     if (!WSAGetOverlappedResult(sock, &op, &len, FALSE, &flags) ||
         !WSAResetEvent(event))
         die_call("WSAGetOverlappedResult or WSAResetEvent", WSAGetLastError());
-    say_abc(sender);
+    lab_say(sender, "abc");
     printf("  and \"abc\" once more: the event is %s, nobody has asked\n",
-           state(event, 300));
+           lab_event(event, 300));
 }
 
 int main(void)

@@ -10,14 +10,6 @@ static SOCKET sender;
 static SOCKET receiver;
 static WSAEVENT event;
 
-static const char *wait_ms(DWORD ms)
-{
-    DWORD got = WSAWaitForMultipleEvents(1, &event, FALSE, ms, FALSE);
-    if (got == WSA_WAIT_FAILED)
-        die_call("WSAWaitForMultipleEvents", WSAGetLastError());
-    return got == WSA_WAIT_TIMEOUT ? "not set" : "set";
-}
-
 static const char *record(void)
 {
     WSANETWORKEVENTS seen;
@@ -41,15 +33,16 @@ static void handle(bool by_hand)
     printf("%s WSAResetEvent() after the work:\n",
            by_hand ? "with" : "without");
     lab_send(sender, 1);
-    printf("  byte 1: the event is %s", wait_ms(5000));
+    printf("  byte 1: the event is %s", lab_event(event, 5000));
     printf(", the record %s\n", record());
     read_one();
     lab_send(sender, 1);
     printf("  byte 2, before the work is done: the event is %s\n",
-           wait_ms(5000));
+           lab_event(event, 5000));
     if (by_hand && !WSAResetEvent(event))
         die_call("WSAResetEvent", WSAGetLastError());
-    printf("  the next wait, half a second: the event is %s\n", wait_ms(500));
+    printf("  the next wait, half a second: the event is %s\n",
+           lab_event(event, 500));
     printf("  and the record holds: %s\n", record());
     read_one();
 }
@@ -64,9 +57,10 @@ int main(void)
         die_call("WSACreateEvent or WSAEventSelect", WSAGetLastError());
 
     lab_send(sender, 1);
-    printf("a byte comes: the event is %s\n", wait_ms(5000));
+    printf("a byte comes: the event is %s\n", lab_event(event, 5000));
     printf("WSAEnumNetworkEvents() reads the record: %s\n", record());
-    printf("the same call has reset the event: it is %s\n", wait_ms(0));
+    printf("the same call has reset the event: it is %s\n",
+           lab_event(event, 0));
     printf("and has cleared the record: %s\n", record());
     read_one();
 

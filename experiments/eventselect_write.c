@@ -42,10 +42,7 @@ static const char *fill(void)
 /* The peer reads until the sender is told, or has no more for five seconds. */
 static const char *drain(void)
 {
-    DWORD limit = 5000;
-    if (setsockopt(receiver, SOL_SOCKET, SO_RCVTIMEO, (char *)&limit,
-                   sizeof limit) == SOCKET_ERROR)
-        die_call("setsockopt", WSAGetLastError());
+    lab_limit(receiver, 5000);
     while (WSAWaitForMultipleEvents(1, &event, FALSE, 0, FALSE) ==
                WSA_WAIT_TIMEOUT &&
            recv(receiver, bytes, sizeof bytes, 0) > 0)

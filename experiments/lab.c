@@ -56,6 +56,20 @@ void lab_send(SOCKET sock, int len)
     }
 }
 
+void lab_say(SOCKET sock, const char *text)
+{
+    int len = (int)strlen(text);
+    if (send(sock, text, len, 0) != len)
+        die_call("send", WSAGetLastError());
+}
+
+void lab_limit(SOCKET sock, DWORD limit_ms)
+{
+    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, (const char *)&limit_ms,
+                   sizeof limit_ms) == SOCKET_ERROR)
+        die_call("setsockopt", WSAGetLastError());
+}
+
 const char *lab_error(unsigned long code)
 {
     static char text[80];
@@ -76,6 +90,22 @@ const char *lab_result(int result)
     return text;
 }
 
+const char *lab_event(WSAEVENT event, DWORD limit_ms)
+{
+    DWORD got = WSAWaitForMultipleEvents(1, &event, FALSE, limit_ms, FALSE);
+    if (got == WSA_WAIT_FAILED)
+        die_call("WSAWaitForMultipleEvents", WSAGetLastError());
+    return got == WSA_WAIT_TIMEOUT ? "not set" : "set";
+}
+
+void lab_wait(HANDLE what)
+{
+    DWORD got = WaitForSingleObject(what, 10000);
+    if (got != WAIT_OBJECT_0)
+        die_call("WaitForSingleObject",
+                 got == WAIT_TIMEOUT ? WAIT_TIMEOUT : GetLastError());
+}
+
 struct job {
     void (*run)(void *);
     void *arg;
@@ -89,7 +119,7 @@ static unsigned __stdcall job_main(void *arg)
     return 0;
 }
 
-void lab_thread(void (*run)(void *), void *arg)
+HANDLE lab_thread(void (*run)(void *), void *arg)
 {
     struct job *job = malloc(sizeof *job);
     if (job == NULL)
@@ -98,5 +128,5 @@ void lab_thread(void (*run)(void *), void *arg)
     HANDLE thread = (HANDLE)_beginthreadex(NULL, 0, job_main, job, 0, NULL);
     if (thread == NULL)
         die_call("_beginthreadex", GetLastError());
-    CloseHandle(thread);
+    return thread;
 }

@@ -21,8 +21,14 @@ void lab_begin(const char *name);
  * blocking. The caller closes them. */
 void lab_pair(SOCKET *near_end, SOCKET *far_end);
 
-/* Send so many letters. */
+/* Send so many letters, one at a time. */
 void lab_send(SOCKET sock, int len);
+
+/* Send the letters of `text`, all at once. */
+void lab_say(SOCKET sock, const char *text);
+
+/* From now on no recv() waits longer than `limit_ms`; then: WSAETIMEDOUT. */
+void lab_limit(SOCKET sock, DWORD limit_ms);
 
 /* "5", or for SOCKET_ERROR "SOCKET_ERROR, WSAEINVAL (10022)" with the code from
  * WSAGetLastError(): so call it before anything else. Good until the next. */
@@ -31,7 +37,15 @@ const char *lab_result(int result);
 /* "WSAEINVAL (10022)", and "no error" for 0. Good until the next. */
 const char *lab_error(unsigned long code);
 
-/* Run on another thread, with `arg`, while this one goes on. */
-void lab_thread(void (*run)(void *), void *arg);
+/* "set", or "not set" if the event is not within `limit_ms`. Does not reset it. */
+const char *lab_event(WSAEVENT event, DWORD limit_ms);
+
+/* Until it is signalled: an event, or a thread that ends. Not alertable. Ten
+ * seconds without that end the program. */
+void lab_wait(HANDLE what);
+
+/* Run on another thread, with `arg`, while this one goes on. Returns the thread;
+ * nobody has to close that, the end of the program does. */
+HANDLE lab_thread(void (*run)(void *), void *arg);
 
 #endif

@@ -17,12 +17,6 @@ static int post_recv(SOCKET sock)
     return WSARecv(sock, &room, 1, NULL, &flags, &ov, NULL);
 }
 
-static const char *event_within(DWORD ms)
-{
-    DWORD got = WSAWaitForMultipleEvents(1, &ov.hEvent, FALSE, ms, FALSE);
-    return got == WSA_WAIT_EVENT_0 ? "set" : "not set";
-}
-
 static void tell_result(SOCKET sock)
 {
     DWORD len = 4711; /* a number that nobody has sent */
@@ -58,15 +52,15 @@ int main(void)
     wait_for_byte(receiver);
     printf("a byte is there before WSARecv(): %s\n",
            lab_result(post_recv(receiver)));
-    printf("  event %s, result ", event_within(5000));
+    printf("  event %s, result ", lab_event(ov.hEvent, 5000));
     tell_result(receiver);
 
     printf("again, and nothing is there: %s\n",
            lab_result(post_recv(receiver)));
-    printf("  event %s, result ", event_within(0));
+    printf("  event %s, result ", lab_event(ov.hEvent, 0));
     tell_result(receiver);
     lab_send(sender, 1);
-    printf("a byte is sent:\n  event %s, result ", event_within(5000));
+    printf("a byte is sent:\n  event %s, result ", lab_event(ov.hEvent, 5000));
     tell_result(receiver);
 
     WSAResetEvent(ov.hEvent); /* for sure, whatever the next call does */
@@ -74,6 +68,6 @@ int main(void)
                               WSA_FLAG_OVERLAPPED);
     printf("on a socket without a connection: %s\n",
            lab_result(post_recv(alone)));
-    printf("  event %s, half a second later\n", event_within(500));
+    printf("  event %s, half a second later\n", lab_event(ov.hEvent, 500));
     return 0;
 }

@@ -39,12 +39,6 @@ static const char *reap(SOCKET sock)
     return text;
 }
 
-static void send_hello(SOCKET sock)
-{
-    if (send(sock, "hello", 5, 0) != 5)
-        die_call("send", WSAGetLastError());
-}
-
 int main(void)
 {
     SOCKET sender;
@@ -57,7 +51,7 @@ int main(void)
         "the memory is given away while WSARecv() is in flight, 5 bytes come:");
     post_recv(sock);
     strcpy(memory, "my-own-text"); /* too early */
-    send_hello(sender);
+    lab_say(sender, "hello");
     printf("  its end: %s", reap(sock));
     printf("; in the memory: \"%s\"\n", memory);
 
@@ -67,7 +61,7 @@ int main(void)
            CancelIoEx((HANDLE)sock, &ov) ? "ok" : lab_error(GetLastError()));
     printf("; its end: %s\n", reap(sock));
     strcpy(memory, "my-own-text"); /* in time */
-    send_hello(sender);
+    lab_say(sender, "hello");
     Sleep(200); /* time enough to write them there, if somebody would */
     printf("  5 bytes come; in the memory: \"%s\"\n", memory);
 

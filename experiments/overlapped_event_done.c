@@ -10,19 +10,6 @@
 
 static char buf[16];
 
-static const char *wait_for(WSAEVENT event)
-{
-    DWORD got = WSAWaitForMultipleEvents(1, &event, FALSE, 5000, FALSE);
-    return got == WSA_WAIT_EVENT_0 ? "set" : "not set";
-}
-
-/* Not lab_send(), which sends letter by letter. */
-static void send_hello(SOCKET sock)
-{
-    if (send(sock, "hello", 5, 0) != 5)
-        die_call("send", WSAGetLastError());
-}
-
 static void overlapped(SOCKET sender, SOCKET receiver)
 {
     WSABUF room = {.buf = buf, .len = sizeof buf - 1};
@@ -31,8 +18,8 @@ static void overlapped(SOCKET sender, SOCKET receiver)
     u_long on = 1;
     printf("WSARecv() before anything was sent: %s\n",
            lab_result(WSARecv(receiver, &room, 1, NULL, &flags, &ov, NULL)));
-    send_hello(sender);
-    const char *state = wait_for(ov.hEvent);
+    lab_say(sender, "hello");
+    const char *state = lab_event(ov.hEvent, 5000);
     printf("5 bytes are sent: event %s, in the buffer: \"%s\"\n", state, buf);
 
     /* Only so that it cannot wait. Overlapped calls do not look at this. */
@@ -47,8 +34,8 @@ static void event_select(SOCKET sender, SOCKET receiver)
     WSAEVENT event = WSACreateEvent();
     printf("WSAEventSelect() before anything was sent: %s\n",
            lab_result(WSAEventSelect(receiver, event, FD_READ)));
-    send_hello(sender);
-    const char *state = wait_for(event);
+    lab_say(sender, "hello");
+    const char *state = lab_event(event, 5000);
     printf("5 bytes are sent: event %s, in the buffer: \"%s\"\n", state, buf);
     printf("recv() after that: %s",
            lab_result(recv(receiver, buf, sizeof buf - 1, 0)));

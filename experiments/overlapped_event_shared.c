@@ -33,12 +33,6 @@ static void post_recv(WSAEVENT event)
         die_call("WSARecv", WSAGetLastError());
 }
 
-static const char *event_within(WSAEVENT event, DWORD ms)
-{
-    DWORD got = WSAWaitForMultipleEvents(1, &event, FALSE, ms, FALSE);
-    return got == WSA_WAIT_EVENT_0 ? "set" : "not set";
-}
-
 static const char *result_of(OVERLAPPED *ov)
 {
     DWORD len = 0;
@@ -57,22 +51,21 @@ int main(void)
     lab_pair(&sock, &silent);
 
     post_send(shared);
-    printf("WSASend(): the event is %s\n", event_within(shared, 5000));
+    printf("WSASend(): the event is %s\n", lab_event(shared, 5000));
     post_recv(shared);
-    printf("WSARecv(), same event: it is %s", event_within(shared, 500));
+    printf("WSARecv(), same event: it is %s", lab_event(shared, 500));
     printf(", the send: %s\n", result_of(&sending));
     post_send(shared);
-    printf("WSASend(), same event: it is %s", event_within(shared, 5000));
+    printf("WSASend(), same event: it is %s", lab_event(shared, 5000));
     printf(", the receive: %s\n", result_of(&receiving));
 
     WSAResetEvent(shared); /* from here on it is the receive's alone */
     post_send(own);
-    printf("WSASend(), its own event: it is %s", event_within(own, 5000));
-    printf(", the receive's is %s\n", event_within(shared, 500));
+    printf("WSASend(), its own event: it is %s", lab_event(own, 5000));
+    printf(", the receive's is %s\n", lab_event(shared, 500));
 
     if (!CancelIoEx((HANDLE)sock, &receiving))
         die_call("CancelIoEx", GetLastError());
-    printf("WSARecv(), cancelled: its event is %s\n",
-           event_within(shared, 5000));
+    printf("WSARecv(), cancelled: its event is %s\n", lab_event(shared, 5000));
     return 0;
 }

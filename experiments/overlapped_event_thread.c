@@ -5,8 +5,6 @@
  * WSARecv() and leaves has begun nothing. (Not so when the socket belongs to a
  * completion port.)
  */
-#include <process.h>
-
 #include "experiments/lab.h"
 
 static SOCKET sock;
@@ -15,13 +13,7 @@ static OVERLAPPED ov;
 static WSAEVENT posted;
 static WSAEVENT may_end;
 
-static void wait_for(HANDLE what)
-{
-    if (WaitForSingleObject(what, 5000) != WAIT_OBJECT_0)
-        die_call("WaitForSingleObject", WSA_WAIT_TIMEOUT);
-}
-
-static unsigned __stdcall poster(void *unused)
+static void poster(void *unused)
 {
     WSABUF room = {.buf = buf, .len = sizeof buf};
     DWORD flags = 0;
@@ -30,17 +22,14 @@ static unsigned __stdcall poster(void *unused)
     printf("  its WSARecv(): %s\n",
            lab_result(WSARecv(sock, &room, 1, NULL, &flags, &ov, NULL)));
     WSASetEvent(posted);
-    wait_for(may_end);
-    return 0;
+    lab_wait(may_end);
 }
 
 static HANDLE start_poster(void)
 {
     WSAResetEvent(posted);
-    HANDLE thread = (HANDLE)_beginthreadex(NULL, 0, poster, NULL, 0, NULL);
-    if (thread == NULL)
-        die_call("_beginthreadex", GetLastError());
-    wait_for(posted);
+    HANDLE thread = lab_thread(poster, NULL);
+    lab_wait(posted);
     return thread;
 }
 
@@ -48,7 +37,7 @@ static void tell_end(void)
 {
     DWORD len = 0;
     DWORD flags = 0;
-    wait_for(ov.hEvent);
+    lab_wait(ov.hEvent);
     if (WSAGetOverlappedResult(sock, &ov, &len, FALSE, &flags))
         printf("  the event is set: done, bytes: %lu\n", len);
     else
@@ -71,9 +60,9 @@ int main(void)
     tell_end();
 
     WSASetEvent(may_end); /* this one, and the next at once */
-    wait_for(thread);
+    lab_wait(thread);
     puts("a thread that asks and ends; nobody sends:");
-    wait_for(start_poster());
+    lab_wait(start_poster());
     tell_end();
     return 0;
 }

@@ -5,8 +5,6 @@
  */
 #include "experiments/lab.h"
 
-#include <process.h>
-
 static SOCKET receiver;
 static OVERLAPPED ov; /* static: they have to outlive the thread */
 static char byte;
@@ -22,14 +20,13 @@ static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *done,
     InterlockedIncrement(&runs);
 }
 
-static unsigned __stdcall ask_and_end(void *arg)
+static void ask_and_end(void *unused)
 {
     WSABUF room = {.buf = &byte, .len = 1};
     DWORD flags = 0;
-    (void)arg;
+    (void)unused;
     int said = WSARecv(receiver, &room, 1, NULL, &flags, &ov, on_recv);
     printf("a thread calls WSARecv() and ends: %s\n", lab_result(said));
-    return 0;
 }
 
 int main(void)
@@ -37,20 +34,11 @@ int main(void)
     SOCKET sender;
     DWORD len = 0;
     DWORD flags = 0;
-    DWORD limit = 5000; /* ms */
     lab_begin("overlapped_routine_exit");
     lab_pair(&receiver, &sender);
-    if (setsockopt(receiver, SOL_SOCKET, SO_RCVTIMEO, (const char *)&limit,
-                   sizeof limit) == SOCKET_ERROR)
-        die_call("setsockopt", WSAGetLastError());
+    lab_limit(receiver, 5000);
 
-    HANDLE thread = (HANDLE)_beginthreadex(NULL, 0, ask_and_end, NULL, 0, NULL);
-    if (thread == NULL)
-        die_call("_beginthreadex", GetLastError());
-    if (WaitForSingleObject(thread, 10000) != WAIT_OBJECT_0)
-        die_call("WaitForSingleObject", GetLastError());
-    CloseHandle(thread);
-
+    lab_wait(lab_thread(ask_and_end, NULL));
     SleepEx(300, TRUE);
     BOOL done = WSAGetOverlappedResult(receiver, &ov, &len, FALSE, &flags);
     printf("its operation: %s\n",

@@ -6,8 +6,6 @@
  */
 #include "experiments/lab.h"
 
-#include <process.h>
-
 static volatile LONG slot;    /* the classic tutorial's way: the newcomer */
 static volatile LONG arrived; /* ... and a flag */
 static volatile LONG added;   /* by way of the queue */
@@ -20,9 +18,9 @@ static void CALLBACK worker_add(ULONG_PTR number)
     InterlockedIncrement(&added);
 }
 
-static unsigned __stdcall worker_main(void *arg)
+static void worker_main(void *unused)
 {
-    (void)arg;
+    (void)unused;
     SetEvent(busy);
     /* Instead of work. This wait is not alertable: no more than work would. */
     if (WaitForSingleObject(over, 10000) != WAIT_OBJECT_0)
@@ -32,7 +30,6 @@ static unsigned __stdcall worker_main(void *arg)
     DWORD got = SleepEx(5000, TRUE);
     printf("one SleepEx(), and it says %s\n",
            got == WAIT_IO_COMPLETION ? "WAIT_IO_COMPLETION" : "timeout");
-    return 0;
 }
 
 int main(void)
@@ -42,11 +39,8 @@ int main(void)
     over = CreateEventW(NULL, TRUE, FALSE, NULL);
     if (busy == NULL || over == NULL)
         die_call("CreateEventW", GetLastError());
-    HANDLE worker = (HANDLE)_beginthreadex(NULL, 0, worker_main, NULL, 0, NULL);
-    if (worker == NULL)
-        die_call("_beginthreadex", GetLastError());
-    if (WaitForSingleObject(busy, 10000) != WAIT_OBJECT_0)
-        die_call("WaitForSingleObject", GetLastError());
+    HANDLE worker = lab_thread(worker_main, NULL);
+    lab_wait(busy);
 
     for (LONG i = 1; i <= 3; i++) {
         slot = i;
@@ -58,7 +52,6 @@ int main(void)
     printf("three newcomers while the worker is busy: it has added %ld\n",
            added);
     SetEvent(over);
-    if (WaitForSingleObject(worker, 10000) != WAIT_OBJECT_0)
-        die_call("WaitForSingleObject", GetLastError());
+    lab_wait(worker);
     return 0;
 }

@@ -59,8 +59,7 @@ int main(void)
     SleepEx(300, FALSE);
     tell("SleepEx() with FALSE");
     lab_thread(sleep_alertably, &slept);
-    if (WaitForSingleObject(slept, 10000) != WAIT_OBJECT_0)
-        die_call("WaitForSingleObject", GetLastError());
+    lab_wait(slept);
     tell("another thread's SleepEx() with TRUE");
 
     DWORD got = SleepEx(5000, TRUE);

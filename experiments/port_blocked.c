@@ -24,12 +24,6 @@ static HANDLE new_event(void)
     return event;
 }
 
-static void wait_for(HANDLE event)
-{
-    if (WaitForSingleObject(event, LIMIT_MS) != WAIT_OBJECT_0)
-        die_call("WaitForSingleObject", GetLastError());
-}
-
 static void post(ULONG_PTR key)
 {
     if (!PostQueuedCompletionStatus(port, 0, key, NULL))
@@ -48,7 +42,7 @@ static void worker(void *unused)
         if (!SetEvent(taken[key]))
             die_call("SetEvent", GetLastError());
         if (key == 1)
-            wait_for(go_on); /* blocks, as on a disk or a lock */
+            lab_wait(go_on); /* blocks, as on a disk or a lock */
     }
 }
 
@@ -64,7 +58,7 @@ static void ask(void)
         lab_thread(worker, NULL);
 
     post(1);
-    wait_for(taken[1]);
+    lab_wait(taken[1]);
     post(2);
     DWORD got =
         WaitForSingleObject(taken[2], workers == 1 ? A_WHILE_MS : LIMIT_MS);
@@ -73,7 +67,7 @@ static void ask(void)
                                 : "stays in the queue until packet 1 goes on");
     if (!SetEvent(go_on))
         die_call("SetEvent", GetLastError());
-    wait_for(taken[2]);
+    lab_wait(taken[2]);
 }
 
 int main(void)

@@ -154,6 +154,22 @@ def bad_commands(page):
                 yield f"{named(page)}: {line.strip()}: {why}"
 
 
+def bad_tools(page):
+    """Our own tools and their options, in text and in commands."""
+    for tool, options in re.findall(r"\b(tools/\w+\.py)((?: --[a-z-]+)*)",
+                                    page.read_text(encoding="utf-8")):
+        if not (ROOT / tool).exists():
+            yield f"{named(page)}: there is no {tool}"
+            continue
+        if tool not in HELP:  # its usage stands there; and can it begin?
+            HELP[tool] = run([sys.executable, "-c", "import sys; "
+                              "sys.path[0] = 'tools'; import "
+                              f"{Path(tool).stem} as tool; print(tool.__doc__)"])
+        for option in options.split():
+            if option not in HELP[tool]:
+                yield f"{named(page)}: {tool} knows no {option}"
+
+
 # ---- what programs print ---------------------------------------------------
 
 def printed(folder, program, arguments):
@@ -181,7 +197,7 @@ def every_experiment_is_told(found):
     texts = "".join(page.read_text(encoding="utf-8") for page in found)
     shown = {match[3] for match in RUN.finditer(texts)}
     there = {path.stem for path in (ROOT / "experiments").glob("*.c")}
-    if missing := there - shown - {"lab"}:
+    if missing := there - shown - {"lab", "lab_window"}:
         fail(f"no page shows {sorted(missing)}")
 
 
@@ -225,11 +241,12 @@ def readme_shows_the_suite():
 # ---- all of it -------------------------------------------------------------
 
 RULES = {"links": bad_links, "names from the code": bad_references,
-         "commands": bad_commands}
+         "commands": bad_commands, "tools": bad_tools}
 # A page that breaks each rule.
 WRONG = {"links": "[a](nowhere.md)", "names from the code":
          "`select.c:no_such_function`", "commands":
-         "```\nbuild\\bin\\select.exe --no-such-option\n```"}
+         "```\nbuild\\bin\\select.exe --no-such-option\n```",
+         "tools": "`tools/trace_cost.py --no-such-option`"}
 
 
 def rules_can_fail():
