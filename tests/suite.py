@@ -67,6 +67,28 @@ def finish():
     sys.exit(0 if passed and not failed else 1)
 
 
+def expect(what, seen, wanted):
+    """Fail unless both are equal."""
+    if seen != wanted:
+        fail(f"{what}: expected {wanted!r}, saw {seen!r}")
+
+
+def expect_match(what, seen, pattern):
+    """Fail unless the pattern is somewhere in what was seen."""
+    if not re.search(pattern, seen):
+        fail(f"{what}: expected /{pattern}/, saw {seen!r}")
+
+
+def run_cases(part, names, words=()):
+    """Check each case_* in a module's globals(), or those with such words."""
+    for name, case in list(names.items()):
+        title = name.removeprefix("case_").replace("_", " ")
+        if name.startswith("case_") and \
+                (not words or any(word in title for word in words)):
+            with check(f"{part}: {title}"):
+                case()
+
+
 def run(command, *, status=0, timeout=PATIENCE, **options):
     """Run a command, return its standard output. Another exit status than
     the expected one (None: any) raises Failed with all that it printed."""

@@ -28,7 +28,7 @@ packages() {
         echo "$build $wine gcc g++ libc6-dev wine64-tools libwine-dev python3"
         ;;
     style)
-        echo "$build clang-format clang-tidy cppcheck shellcheck"
+        echo "$build clang-format clang-tidy cppcheck shellcheck pyflakes3"
         ;;
     *)
         echo "setup: no such group: $1" >&2

@@ -1,13 +1,14 @@
 #!/bin/bash
 # tools/style.sh [TOOL...] -- is every file as it should be?
 #
-# The tools are clang-format, clang-tidy, cppcheck, gcc-analyzer, shellcheck.
-# `make -f Makefile.mingw style` installs them and calls this. No warning is
-# let pass. The last line is `N passed, N failed`: a file with a tool is one.
+# The tools are clang-format, clang-tidy, cppcheck, gcc-analyzer, shellcheck and
+# pyflakes. `make -f Makefile.mingw style` installs them and calls this. No
+# warning is let pass. The last line is `N passed, N failed`: a file with a tool
+# is one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-tools=(clang-format clang-tidy cppcheck gcc-analyzer shellcheck)
+tools=(clang-format clang-tidy cppcheck gcc-analyzer shellcheck pyflakes)
 if [ $# -gt 0 ]; then
     tools=("$@")
 fi
@@ -24,6 +25,7 @@ mapfile -t c_files < <(sources -name '*.c' ! -path './tests/sanitize/*' \
     ! -path './tests/broken/*')
 mapfile -t c_and_h < <(sources -name '*.[ch]')
 mapfile -t scripts < <(sources \( -name '*.sh' -o -path './.ci/run' \))
+mapfile -t pythons < <(sources -name '*.py')
 
 # One file with one tool; what it prints is what is wrong.
 check_file() {
@@ -78,6 +80,7 @@ check_file() {
             -Wno-analyzer-null-argument -c "$file" -o "$work/object.$$"
         ;;
     shellcheck) shellcheck "$file" ;;
+    pyflakes) pyflakes3 "$file" ;;
     *)
         echo "no such tool"
         return 2
@@ -105,6 +108,7 @@ for tool in "${tools[@]}"; do
     case $tool in
     clang-format) files=("${c_and_h[@]}") ;;
     shellcheck) files=("${scripts[@]}") ;;
+    pyflakes) files=("${pythons[@]}") ;;
     *) files=("${c_files[@]}") ;;
     esac
     before=$(wc -l <"$work/failed")

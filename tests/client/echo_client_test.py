@@ -3,19 +3,16 @@
 
     tests/client/echo_client_test.py [PATH/OF/echo_client.exe]
 
-The client talks to small servers of this script, each of which does one thing
-right or wrong. The environment variable WINE is the command that runs a
-Windows program; without it tools/wine.sh does. Prints a line per case and at
-the end `N passed, N failed`; exit code 1 if a case failed.
+The client talks to small servers, each of which does one thing right or wrong.
+The environment variable WINE is the command that runs a Windows program;
+without it tools/wine.sh does. Prints a line per case and at the end `N passed,
+N failed`; exit code 1 if a case failed.
 """
 
 import hashlib
 import os
 import random
-import re
 import shlex
-import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -24,76 +21,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import suite  # noqa: E402
-from suite import Failed  # noqa: E402
+from small_servers import (LONG_S, Server, close_after,  # noqa: E402
+                           corrupt, echo, echo_and_more, echo_and_stay,
+                           echo_through_a_straw, received, refused_port,
+                           reset, say_nothing)
+from suite import Failed, expect, expect_match  # noqa: E402
 
 WINE = shlex.split(os.environ.get("WINE", "")) or [str(suite.WINE)]
 CLIENT = str(suite.BUILD / "bin" / "echo_client.exe")
 
-# A guard against hanging, far above what any case takes on a busy machine.
-LONG_S = 120
-
-
-def expect(what, seen, wanted):
-    if seen != wanted:
-        raise Failed(f"{what}: expected {wanted!r}, saw {seen!r}")
-
-
-def expect_match(what, seen, pattern):
-    if not re.search(pattern, seen):
-        raise Failed(f"{what}: expected /{pattern}/, saw {seen!r}")
-
 
 # ---- servers ---------------------------------------------------------------
-
-class Server:
-    """Accepts one connection on a free port and hands it to `behave`."""
-
-    def __init__(self, behave, address="127.0.0.1"):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.listener = socket.socket(family, socket.SOCK_STREAM)
-        self.listener.bind((address, 0))
-        self.listener.listen(1)
-        self.listener.settimeout(LONG_S)
-        self.port = self.listener.getsockname()[1]
-        self.error = None
-        self.behave = behave
-        self.accepted = threading.Event()
-        self.released = threading.Event()  # set when the client has ended
-        self.thread = threading.Thread(target=self.run, daemon=True)
-
-    def run(self):
-        try:
-            with self.listener.accept()[0] as conn:
-                self.accepted.set()
-                conn.settimeout(LONG_S)
-                conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.behave(conn, self)
-        except Exception as error:  # shown by the case
-            self.error = error
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self.released.set()
-        self.listener.close()
-        self.thread.join(LONG_S)
-
-
-def received(conn):
-    """The client's bytes, piece by piece until it half-closes."""
-    while True:
-        data = conn.recv(65536)
-        if not data:
-            return
-        yield data
-
-
-def echo(conn, _):
-    for data in received(conn):
-        conn.sendall(data)
-
 
 def echo_however_late(conn, server):
     conn.settimeout(None)
@@ -103,66 +41,6 @@ def echo_however_late(conn, server):
 def echo_at_the_end(conn, _):
     for data in list(received(conn)):
         conn.sendall(data)
-
-
-def echo_through_a_straw(conn, _):
-    """Pushes back: takes little at a time and has little room for echoes."""
-    conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
-    while True:
-        data = conn.recv(4096)
-        if not data:
-            return
-        conn.sendall(data)
-
-
-def close_after(count):
-    def behave(conn, _):
-        seen = 0
-        while seen < count:
-            data = conn.recv(count - seen)
-            if not data:
-                return
-            conn.sendall(data)
-            seen += len(data)
-        conn.shutdown(socket.SHUT_WR)
-        for _unread in received(conn):  # or closing would send a reset
-            pass
-    return behave
-
-
-def reset(conn, _):
-    conn.recv(1)
-    time.sleep(0.5)  # see case_server_resets
-    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def say_nothing(_, server):
-    server.released.wait(LONG_S)
-
-
-def echo_and_stay(conn, server):
-    echo(conn, server)
-    server.released.wait(LONG_S)
-
-
-def corrupt(place):
-    def behave(conn, _):
-        seen = 0
-        for data in received(conn):
-            if seen <= place < seen + len(data):
-                data = bytearray(data)
-                data[place - seen] ^= 0x20
-            seen += len(data)
-            try:
-                conn.sendall(data)
-            except OSError:
-                return  # the client saw it and left
-    return behave
-
-
-def echo_and_more(conn, server):
-    echo(conn, server)
-    conn.sendall(b"!")
 
 
 # ---- running the client ----------------------------------------------------
@@ -199,14 +77,8 @@ def echoed(data, behave=echo, address="127.0.0.1", args=(), where=None):
         run = Run(target + list(args), data)
     expect("the server's own error", server.error, None)
     run.expect_echo(data)
+    expect("connections", server.connections, 1)
     return run
-
-
-def refused_port():
-    """A port on which nobody listens: bound, so that nobody else gets it."""
-    holder = socket.socket()
-    holder.bind(("127.0.0.1", 0))
-    return holder
 
 
 # ---- cases -----------------------------------------------------------------
@@ -456,8 +328,6 @@ def main():
     if not os.path.exists(CLIENT):
         print(f"{CLIENT} is not there: build it first", file=sys.stderr)
         sys.exit(2)
-    cases = [(name[len("case_"):].replace("_", " "), case)
-             for name, case in globals().items() if name.startswith("case_")]
 
     # One client stays, idle, while all others come and go. Under Wine that
     # also keeps "Windows" running, which otherwise starts anew each time. It
@@ -470,9 +340,7 @@ def main():
             idle.kill()
             print("the first client did not connect", file=sys.stderr)
             sys.exit(2)
-        for title, case in cases:
-            with suite.check(f"echo_client: {title}"):
-                case()
+        suite.run_cases("echo_client", globals())
         with suite.check("echo_client: idle for the whole time, then one line"):
             out, _ = idle.communicate(b"still here\n", timeout=LONG_S)
             expect("echo", out, b"still here\n")

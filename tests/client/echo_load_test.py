@@ -3,8 +3,8 @@
 
     tests/client/echo_load_test.py [PATH/OF/echo_load.exe]
 
-It loads the real servers, which echo rightly, and small servers of this script,
-each of which does one thing wrong. Prints a line per case and at the end
+It loads the real servers, which echo rightly, and small servers, each of which
+does one thing wrong. Prints a line per case and at the end
 `N passed, N failed`; exit code 1 if a case failed.
 """
 
@@ -26,11 +26,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import suite  # noqa: E402
-from suite import fail  # noqa: E402
-from echo_client_test import (LONG_S, WINE, close_after,  # noqa: E402
-                              corrupt, echo_and_more, echo_and_stay,
-                              echo_through_a_straw, expect, expect_match,
-                              received, refused_port, reset, say_nothing)
+from echo_client_test import WINE  # noqa: E402
+from small_servers import (LONG_S, Server, close_after,  # noqa: E402
+                           corrupt, echo, echo_and_more, echo_and_stay,
+                           echo_through_a_straw, edited, received,
+                           refused_port, reset, say_nothing)
+from suite import expect, expect_match, fail  # noqa: E402
 
 LOAD = str(suite.BUILD / "bin" / "echo_load.exe")
 FILES = Path(tempfile.mkdtemp(prefix="echo_load_test"))
@@ -40,72 +41,6 @@ SHORT = ["--duration", "500ms", "--warmup", "0"]
 
 
 # ---- servers ---------------------------------------------------------------
-
-class Server:
-    """Hands each connection to `behave(conn, server)` on a thread of its
-    own."""
-
-    def __init__(self, behave):
-        self.behave = behave
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.listener.settimeout(LONG_S)
-        self.port = self.listener.getsockname()[1]
-        self.released = threading.Event()  # set when the client has ended
-        self.threads = []
-        self.connections = 0
-
-    def accept(self):
-        while True:
-            try:
-                conn = self.listener.accept()[0]
-            except OSError:
-                return  # closed: it is over
-            self.connections += 1
-            thread = threading.Thread(target=self.serve, args=(conn,),
-                                      daemon=True)
-            self.threads.append(thread)
-            thread.start()
-
-    def serve(self, conn):
-        with conn:
-            conn.settimeout(LONG_S)
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            try:
-                self.behave(conn, self)
-            except OSError:
-                pass  # the client has seen enough, and left
-
-    def __enter__(self):
-        threading.Thread(target=self.accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.released.set()
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for thread in self.threads:
-            thread.join(LONG_S)
-
-
-def echo(conn, _):
-    for data in received(conn):
-        conn.sendall(data)
-
-
-def edited(place, edit):
-    """Echoes, but byte `place` of the stream becomes edit(byte)."""
-    def behave(conn, _):
-        seen = 0
-        for data in received(conn):
-            if seen <= place < seen + len(data):
-                at = place - seen
-                seen += len(data)
-                data = data[:at] + edit(data[at:at + 1]) + data[at + 1:]
-            else:
-                seen += len(data)
-            conn.sendall(data)
-    return behave
-
 
 def stall_once(seconds, after):
     def behave(conn, _):
@@ -294,8 +229,7 @@ LIAR = r"connection 1: byte 30007 \(counted from 0\): expected "
 
 
 def case_an_altered_byte():
-    run = against(edited(PLACE, lambda b: bytes([b[0] ^ 0x20])), "-c", 1,
-                  "-s", 640, code=1)
+    run = against(corrupt(PLACE), "-c", 1, "-s", 640, code=1)
     run.expect_trouble("WRONG_BYTE", LIAR + r"0x\w\w, got 0x\w\w; 1 byte "
                        r"altered", wrong_bytes=1, lost_echoes=1, early=True)
     sent, got = re.search(r"expected 0x(\w\w), got 0x(\w\w)", run.err).groups()
@@ -775,12 +709,7 @@ def main():
         print(f"{LOAD} is not there: build it first", file=sys.stderr)
         sys.exit(2)
     suite.run([suite.WINE, "--prepare"], timeout=LONG_S)
-    for name, case in list(globals().items()):
-        title = name.removeprefix("case_").replace("_", " ")
-        if name.startswith("case_") and \
-                (not arguments or any(a in title for a in arguments)):
-            with suite.check(f"echo_load: {title}"):
-                case()
+    suite.run_cases("echo_load", globals(), arguments)
     suite.finish()
 
 

@@ -3,9 +3,9 @@
 
     tests/compare/compare_test.py [WORD...]    only cases with one of the words
 
-It compares the real servers, servers that are broken in one way each, and
-servers of this script. The page that it writes is opened in a browser. Prints
-a line per case and at the end `N passed, N failed`.
+It compares the real servers, servers that are broken in one way each, and one
+that is there already. The page that it writes is opened in a browser. Prints a
+line per case and at the end `N passed, N failed`.
 """
 
 import atexit
@@ -16,19 +16,19 @@ import os
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import npm  # noqa: E402
 import suite  # noqa: E402
-from suite import BUILD, MODELS, ROOT, WINE, fail  # noqa: E402
+from small_servers import Server, echo  # noqa: E402
+from suite import (BUILD, MODELS, ROOT, WINE, expect,  # noqa: E402
+                   expect_match, fail)
 
 COMPARE = BUILD / "bin" / "compare.exe"
 FILES = Path(tempfile.mkdtemp(prefix="compare_test"))
@@ -37,11 +37,6 @@ BROKEN = r"build\tests\broken.exe"
 SHORT = ["--quick", "--rounds", "1", "--seconds", "0.1"]
 LONG_S = 300
 ECHO_LOADS = {"echo-1", "echo-64", "echo-1000"}
-
-
-def expect(what, told, wanted):
-    if told != wanted:
-        fail(f"{what}: {told!r}, wanted {wanted!r}")
 
 
 # ---- running it ------------------------------------------------------------
@@ -84,8 +79,7 @@ class Run:
         for load, one in self.results(name).items():
             expect(f"{name}, {load}: valid", one["valid"], False)
             expect(f"{name}, {load}: rounds", one["rounds"], [])
-            if not re.search(pattern, one["why"]):
-                fail(f"{name}, {load}: {one['why']!r} is not /{pattern}/")
+            expect_match(f"{name}, {load}: why", one["why"], pattern)
         if not re.search(rf"^{name}, .*({pattern})", self.out, re.MULTILINE):
             fail(f"{name}: its trouble is not told in the end\n{self.out}")
 
@@ -115,38 +109,6 @@ def nobody_left(mark):
         if time.monotonic() > deadline:
             fail(f"still running: {left}")
         time.sleep(0.1)
-
-
-class EchoServer:
-    """Runs outside Wine, as a server that is there already."""
-
-    def __enter__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-        return self
-
-    def accept(self):
-        while True:
-            try:
-                conn = self.listener.accept()[0]
-            except OSError:
-                return
-            threading.Thread(target=self.echo, args=(conn,),
-                             daemon=True).start()
-
-    @staticmethod
-    def echo(conn):
-        with conn:
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            try:
-                while data := conn.recv(65536):
-                    conn.sendall(data)
-            except OSError:
-                pass
-
-    def __exit__(self, *_):
-        self.listener.close()
 
 
 # ---- cases: the six --------------------------------------------------------
@@ -330,9 +292,8 @@ def case_troubles_cost_one_row():
            {"echo-1", "echo-64"})
     expect("full: handles", run.server("full")["handles_per_client"], None)
     expect("mixes: valid loads", run.valid("mixes") & ECHO_LOADS, {"echo-1"})
-    why = run.results("mixes")["echo-64"]["why"]
-    if not re.search(r"round 1: connection \d+: byte \d+ .* expected 0x", why):
-        fail(f"mixes: {why}")
+    expect_match("mixes: why", run.results("mixes")["echo-64"]["why"],
+                 r"round 1: connection \d+: byte \d+ .* expected 0x")
     page_agrees(run)
     nobody_left("broken.exe")
 
@@ -377,8 +338,7 @@ def case_a_server_that_crashes_under_load():
     expect("exit code", process.returncode, 1)
     bad = results.pop(("echo-1", "victim"))
     expect("valid", bad["valid"], False)
-    if not re.search("round 1: .*; its exit code was", bad["why"]):
-        fail(bad["why"])
+    expect_match("why", bad["why"], "round 1: .*; its exit code was")
     expect("all else is valid", [one["why"] for one in results.values()],
            [None] * len(results))
     if b"Report:" not in out:
@@ -422,7 +382,7 @@ def case_others_servers():
     with a blank in its path."""
     blank = FILES / "my server.exe"
     shutil.copy(BUILD / "bin" / "select.exe", blank)
-    with EchoServer() as server:
+    with Server(echo) as server:
         run = Run("others", *SHORT, "--only", "there,own,blank", "--servers",
                   f"there=127.0.0.1:{server.port},"
                   r"own=build\bin\iocp.exe --threads 1 -p %p --quiet,"
@@ -476,8 +436,7 @@ def refused(words, *args, code=2):
     said = done.stderr.decode().replace("\r", "")
     expect(f"{args}: exit code", done.returncode, code)
     expect(f"{args}: lines", len(said.splitlines()), 1)
-    if not re.search(words, said):
-        fail(f"{args}: said {said!r}, not /{words}/")
+    expect_match(f"{args}: standard error", said, words)
     if done.stdout or time.monotonic() - began > 5:
         fail(f"{args}: began to run: {done.stdout.decode()}")
 
@@ -545,14 +504,8 @@ def case_help_and_version():
 
 
 def main():
-    arguments = sys.argv[1:]
     suite.run([WINE, "--prepare"], timeout=LONG_S)
-    for name, case in list(globals().items()):
-        title = name.removeprefix("case_").replace("_", " ")
-        if name.startswith("case_") and \
-                (not arguments or any(a in title for a in arguments)):
-            with suite.check(f"compare: {title}"):
-                case()
+    suite.run_cases("compare", globals(), sys.argv[1:])
     suite.finish()
 
 

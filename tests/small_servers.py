@@ -1,0 +1,152 @@
+"""Servers for tests of clients: outside Wine, a thread for each connection.
+
+    with Server(echo) as server:
+        ... server.port ...
+
+What it does with a connection, right or wrong, is a function behave(conn,
+server).
+"""
+
+import socket
+import struct
+import threading
+import time
+
+# A guard against hanging, far above what any case takes on a busy machine.
+LONG_S = 120
+
+
+class Server:
+    """Hands each connection on a free port to `behave`."""
+
+    def __init__(self, behave, address="127.0.0.1"):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = socket.create_server((address, 0), family=family,
+                                             backlog=1024)
+        self.port = self.listener.getsockname()[1]
+        self.behave = behave
+        self.connections = 0
+        self.accepted = threading.Event()
+        self.released = threading.Event()  # set when the client has ended
+        self.error = None
+        self.threads = []
+
+    def start(self, work, *args):
+        thread = threading.Thread(target=work, args=args, daemon=True)
+        thread.start()
+        self.threads.append(thread)
+
+    def accept(self):
+        while True:
+            try:
+                conn = self.listener.accept()[0]
+            except OSError:
+                return  # closed: it is over
+            self.connections += 1
+            self.start(self.serve, conn)
+            self.accepted.set()
+
+    def serve(self, conn):
+        try:
+            with conn:
+                conn.settimeout(LONG_S)
+                conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.behave(conn, self)
+        except OSError as error:  # not always wrong: a client may leave
+            self.error = error
+
+    def __enter__(self):
+        self.start(self.accept)
+        return self
+
+    def __exit__(self, *_):
+        self.released.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self.threads:  # the first is the one that adds others
+            thread.join(LONG_S)
+
+
+def received(conn):
+    """The client's bytes, piece by piece until it half-closes."""
+    while True:
+        data = conn.recv(65536)
+        if not data:
+            return
+        yield data
+
+
+def echo(conn, _):
+    for data in received(conn):
+        conn.sendall(data)
+
+
+def echo_through_a_straw(conn, _):
+    """Pushes back: takes little at a time and has little room for echoes."""
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+    while True:
+        data = conn.recv(4096)
+        if not data:
+            return
+        conn.sendall(data)
+
+
+def echo_and_stay(conn, server):
+    echo(conn, server)
+    server.released.wait(LONG_S)
+
+
+def echo_and_more(conn, server):
+    echo(conn, server)
+    conn.sendall(b"!")
+
+
+def edited(place, edit):
+    """Echoes, but byte `place` of the stream becomes edit(byte)."""
+    def behave(conn, _):
+        seen = 0
+        for data in received(conn):
+            if seen <= place < seen + len(data):
+                at = place - seen
+                seen += len(data)
+                data = data[:at] + edit(data[at:at + 1]) + data[at + 1:]
+            else:
+                seen += len(data)
+            conn.sendall(data)
+    return behave
+
+
+def corrupt(place):
+    return edited(place, lambda byte: bytes([byte[0] ^ 0x20]))
+
+
+def close_after(count):
+    def behave(conn, _):
+        seen = 0
+        while seen < count:
+            data = conn.recv(count - seen)
+            if not data:
+                return
+            conn.sendall(data)
+            seen += len(data)
+        conn.shutdown(socket.SHUT_WR)
+        for _unread in received(conn):  # or closing would send a reset
+            pass
+    return behave
+
+
+def reset(conn, _):
+    conn.recv(1)
+    time.sleep(0.5)  # Wine shows a reset only to a receive that is pending
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def say_nothing(_, server):
+    server.released.wait(LONG_S)
+
+
+def refused_port():
+    """A port on which nobody listens: bound, so that nobody else gets it."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    return holder
