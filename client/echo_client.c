@@ -33,6 +33,8 @@ enum {
     BLOCK = 16 * 1024,    /* bytes read and sent in one piece */
     LEDGER = 1024 * 1024, /* most bytes on their way at once */
     TRIPS = 16 * 1024,    /* round trips remembered, the latest ones */
+    END_MS = 10,          /* for the threads to leave, and how often */
+    END_TRIES = 20,
     CTRL_D = 4,
     CTRL_Z = 26
 };
@@ -303,6 +305,24 @@ static void watch(struct client *c)
     }
 }
 
+/* Wherever the two wait: for the server, standard input or output. One whose
+ * call cannot be cancelled (Wine: ReadFile) ends with the process; one that is
+ * on its way out must not, Wine then kills the process. The socket is closed
+ * last: closed under a waiting recv() it takes Wine's server with it. */
+static void end_threads(struct client *c, HANDLE threads[2])
+{
+    for (int tries = 0; tries < END_TRIES; tries++) {
+        CancelIoEx((HANDLE)c->sock, NULL);
+        CancelSynchronousIo(threads[0]); /* all fail where nobody waits */
+        CancelSynchronousIo(threads[1]);
+        if (WaitForMultipleObjects(2, threads, TRUE, END_MS) == WAIT_OBJECT_0)
+            break;
+    }
+    CloseHandle(threads[0]);
+    CloseHandle(threads[1]);
+    closesocket(c->sock);
+}
+
 static int by_size(const void *a, const void *b)
 {
     double x = *(const double *)a;
@@ -418,19 +438,11 @@ int main(int argc, char **argv)
     }
     HANDLE threads[] = {start(receiver, c), start(sender, c)};
     watch(c);
-    bool well =
-        c->ending == ALL_BACK || (c->ending == LEFT && c->back == c->sent);
-    if (!well)
-        die_as_it_ended(c); /* a thread that hangs ends with the process */
+    end_threads(c, threads);
+    if (c->ending != ALL_BACK && (c->ending != LEFT || c->back < c->sent))
+        die_as_it_ended(c);
     print_summary(c);
-    if (c->ending == LEFT)
-        return EXIT_STOPPED; /* the same: the sender waits for the keyboard */
-
-    WaitForMultipleObjects(2, threads, TRUE, INFINITE);
-    CloseHandle(threads[0]);
-    CloseHandle(threads[1]);
     CloseHandle(c->over);
-    closesocket(c->sock);
     net_stop();
     return EXIT_STOPPED;
 }

@@ -18,6 +18,8 @@ static void *wake_arg;
 static bool asked;
 
 static HANDLE main_thread;
+static HANDLE watcher;        /* or NULL */
+static volatile LONG eof_met; /* interlocked; from then on it only returns */
 
 /* True: this was the first time. */
 static bool stop_ask(void)
@@ -51,8 +53,8 @@ static BOOL WINAPI on_console_event(DWORD event)
     return TRUE;
 }
 
-/* Waits for the end of standard input. Never joined: when something else stops
- * the server it still sits in ReadFile(), which ends with the process. */
+/* Waits for the end of standard input. When something else stops the server it
+ * still sits in ReadFile(), which ends with the process. */
 static unsigned __stdcall watch_stdin(void *arg)
 {
     (void)arg;
@@ -61,6 +63,7 @@ static unsigned __stdcall watch_stdin(void *arg)
     HANDLE in = GetStdHandle(STD_INPUT_HANDLE);
     while (ReadFile(in, ignored, sizeof ignored, &len, NULL) && len > 0)
         continue;
+    InterlockedExchange(&eof_met, TRUE);
     (void)stop_ask();
     return 0;
 }
@@ -82,10 +85,9 @@ void stop_begin(void (*model_wake)(void *arg), void *arg, bool on_eof)
     if (!SetConsoleCtrlHandler(on_console_event, TRUE))
         die_call("SetConsoleCtrlHandler", GetLastError());
     if (on_eof) {
-        uintptr_t thread = _beginthreadex(NULL, 0, watch_stdin, NULL, 0, NULL);
-        if (thread == 0)
+        watcher = (HANDLE)_beginthreadex(NULL, 0, watch_stdin, NULL, 0, NULL);
+        if (watcher == NULL)
             die_call("_beginthreadex", GetLastError());
-        CloseHandle((HANDLE)thread);
     }
 }
 
@@ -95,4 +97,8 @@ void stop_end(void)
     wake = NULL;
     asked = true;
     ReleaseSRWLockExclusive(&lock);
+    if (eof_met)
+        WaitForSingleObject(watcher, INFINITE);
+    if (watcher != NULL)
+        CloseHandle(watcher);
 }
