@@ -1,5 +1,8 @@
 /* blocking.c -- echo server without a model: a thread waits for each client
  *
+ * What came before the six, and the yardstick to hold beside them: nothing can
+ * echo with fewer calls than recv() and send().
+ *
  *   peer --bytes--> [socket] --> recv() in the peer's own thread
  *                      ^           |
  *                      +-- send() -+
@@ -10,9 +13,6 @@
  *   holds at most  65535 clients, if there is memory for as many threads
  *   stops by       CancelIoEx() on every socket, until its thread has left
  *   diff with      select.c (after this)
- *
- * What came before the six, and the yardstick to hold beside them: nothing can
- * echo with fewer calls than recv() and send().
  */
 #include "common/win.h"
 
@@ -35,7 +35,7 @@ enum { STACK_BYTES = 64 * 1024, RETRY_MS = 10 };
 /* One client. Its own thread uses it; `lock` guards what the others see. */
 struct conn {
     struct server *srv;
-    SOCKET sock;      /* closed by its thread, under the lock */
+    SOCKET sock;      /* closed by its thread once it is out of srv->conns */
     unsigned long id; /* the #17 of the log */
     unsigned long long echoed;
     struct conn *next; /* in srv->conns, under the lock */
