@@ -3,13 +3,13 @@
 And what people really do at its terminal: Ctrl+C."""
 
 import os
-import pty
 import random
 import subprocess
 import sys
 
-from suite import (MODELS, PATIENCE, ROOT, WINE, BUILD, Failed, Lines, Server,
+from suite import (MODELS, PATIENCE, WINE, BUILD, Failed, Lines, Server,
                    check, fail, finish)
+from terminal import Terminal
 
 
 def talk(command, sent):
@@ -26,35 +26,18 @@ def talk(command, sent):
 
 def press_ctrl_c(model):
     """Start it as a user does, on a terminal, and press Ctrl+C there."""
-    ours, theirs = pty.openpty()
-
-    def take_terminal():
-        os.setsid()
-        import fcntl
-        import termios
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-    process = subprocess.Popen(
-        [str(WINE), str(BUILD / "bin" / f"{model}.exe"), "--port", "0"],
-        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        cwd=ROOT, preexec_fn=take_terminal)
-    os.close(theirs)
-    try:
-        output = Lines(process.stdout)
+    with Terminal([WINE, BUILD / "bin" / f"{model}.exe", "--port", "0"],
+                  stdout=subprocess.PIPE,
+                  stderr=subprocess.STDOUT) as terminal:
+        output = Lines(terminal.process.stdout)
         line = output.read()
         if not line or "listening on" not in line:
             fail(f"no ready line but {line!r}")
-        os.write(ours, b"\x03")
+        terminal.type("\x03")
         lines = output.rest()
-        status = process.wait(timeout=PATIENCE)
+        status = terminal.process.wait(timeout=PATIENCE)
         if status != 0 or not any("stopped after" in line for line in lines):
             fail(f"after Ctrl+C: exit status {status}, " + "\n".join(lines))
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stdout.close()
-        os.close(ours)
 
 
 def main():

@@ -12,6 +12,7 @@ N failed`; exit code 1 if a case failed.
 import hashlib
 import os
 import random
+import re
 import shlex
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from small_servers import (LONG_S, Server, close_after,  # noqa: E402
                            echo_through_a_straw, received, refused_port,
                            reset, say_nothing)
 from suite import Failed, expect, expect_match  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 WINE = shlex.split(os.environ.get("WINE", "")) or [str(suite.WINE)]
 CLIENT = str(suite.BUILD / "bin" / "echo_client.exe")
@@ -319,6 +321,29 @@ def case_help_and_version():
     run = Run(["--version"])
     expect("exit code", run.code, 0)
     expect_match("version", run.out.decode(), r"^echo_client \d+\.\d+\.\d+\r?\n$")
+
+
+def case_the_session_that_the_readme_shows():
+    readme = (suite.ROOT / "README.md").read_text(encoding="ascii")
+    shown = re.search(r"```\n(connected to .*?)```", readme, re.DOTALL)[1]
+    typed = re.findall(r"^> (.+)$", shown, re.MULTILINE)
+    with Server(echo) as server, \
+            Terminal(WINE + [CLIENT, "-p", server.port]) as terminal:
+        terminal.read_until(r"ends\.\s+> $")
+        terminal.wait_until_read()
+        for count, line in enumerate(typed, 1):
+            terminal.type(line + "\r")
+            terminal.read_until(rf"(?s)(came back.*){{{count}}}ms\s+> $")
+        terminal.type("\x03")  # Wine does not hand on a Ctrl+Z
+        seen = terminal.read_until(r"measured\)")
+        expect("exit code", terminal.process.wait(LONG_S), 0)
+
+    def masked(text):
+        text = re.sub(r"(?<=127\.0\.0\.1:)\d+", "PORT", text)
+        text = re.sub(r"\d+\.\d{3}(?!\d)", "TIME", text)
+        return [line.rstrip() for line in text.strip().splitlines()]
+    expect("number of lines typed", len(typed), 2)
+    expect("on the screen", masked(seen), masked(shown))
 
 
 def main():

@@ -11,7 +11,6 @@ does one thing wrong. Prints a line per case and at the end
 import atexit
 import json
 import os
-import pty
 import re
 import select
 import shutil
@@ -32,6 +31,7 @@ from small_servers import (LONG_S, Server, close_after,  # noqa: E402
                            echo_through_a_straw, edited, received,
                            refused_port, reset, say_nothing)
 from suite import expect, expect_match, fail  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 LOAD = str(suite.BUILD / "bin" / "echo_load.exe")
 FILES = Path(tempfile.mkdtemp(prefix="echo_load_test"))
@@ -566,54 +566,18 @@ def case_help_and_version():
 
 # ---- cases: Ctrl+C ---------------------------------------------------------
 
-def plain(text):
-    """Wine draws on a terminal: it steps over blanks, and hides the cursor
-    meanwhile."""
-    text = re.sub(r"\x1b\[(\d*)C", lambda m: " " * int(m[1] or 1), text)
-    return re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", text)
-
-
-def read_until(fd, wanted):
-    deadline = time.monotonic() + LONG_S
-    text = ""
-    while not re.search(wanted, plain(text)):
-        left = max(deadline - time.monotonic(), 0)
-        if not select.select([fd], [], [], left)[0]:
-            fail(f"no /{wanted}/ within {LONG_S} s: {plain(text)[-200:]!r}")
-        try:
-            text += os.read(fd, 65536).decode(errors="replace")
-        except OSError:  # how a terminal says that nobody is left
-            fail(f"it ended without /{wanted}/: {plain(text)[-200:]!r}")
-
-
-def take_terminal():
-    os.setsid()
-    import fcntl
-    import termios
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
 def case_ctrl_c_at_a_terminal():
     js, _ = files("ctrl_c")
-    with Server(echo) as server:
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            WINE + [LOAD, "-c", "3", "--duration", "600s", "--json",
-                    f"Z:{js}", str(server.port)],
-            stdin=theirs, stdout=subprocess.PIPE, stderr=theirs,
-            cwd=suite.ROOT, preexec_fn=take_terminal)
-        os.close(theirs)
-        try:
-            # The line of progress; what has changed of it is drawn anew.
-            read_until(ours, r"\d+\.\d s +\d+ echoes +\d+/s +\(Ctrl\+C")
-            time.sleep(1.5)  # the warm-up, and what is measured
-            os.write(ours, b"\x03")
-            out, _ = process.communicate(timeout=LONG_S)
-        finally:
-            process.kill()
-            process.wait()
-            os.close(ours)
-    stopped_early(process, out.decode(), json.loads(js.read_text()))
+    with Server(echo) as server, \
+            Terminal(WINE + [LOAD, "-c", "3", "--duration", "600s", "--json",
+                             f"Z:{js}", server.port],
+                     stdout=subprocess.PIPE) as terminal:
+        # The line of progress; what has changed of it is drawn anew.
+        terminal.read_until(r"\d+\.\d s +\d+ echoes +\d+/s +\(Ctrl\+C")
+        time.sleep(1.5)  # the warm-up, and what is measured
+        terminal.type("\x03")
+        out, _ = terminal.process.communicate(timeout=LONG_S)
+    stopped_early(terminal.process, out.decode(), json.loads(js.read_text()))
 
 
 def stopped_early(process, out, result):
