@@ -308,7 +308,7 @@ static void watch(struct client *c)
 /* Wherever the two wait: for the server, standard input or output. One whose
  * call cannot be cancelled (Wine: ReadFile) ends with the process; one that is
  * on its way out must not, Wine then kills the process. The socket is closed
- * last: closed under a waiting recv() it takes Wine's server with it. */
+ * last: never under a call of another thread ("closesocket"). */
 static void end_threads(struct client *c, HANDLE threads[2])
 {
     for (int tries = 0; tries < END_TRIES; tries++) {
