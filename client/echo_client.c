@@ -127,15 +127,15 @@ static bool ledger_add(struct client *c, const unsigned char *block, int len)
            c->sent - c->back > (unsigned)(LEDGER - len))
         SleepConditionVariableSRW(&c->changed, &c->lock, INFINITE, 0);
 
-    if (c->sent == c->back)
+    bool go_on = c->ending == STILL_GOING;
+    if (go_on && c->sent == c->back)
         c->silent_since = GetTickCount64(); /* from now on we are waiting */
-    for (int i = 0; i < len; i++)
+    for (int i = 0; go_on && i < len; i++)
         c->ledger[c->sent++ % LEDGER] = block[i];
-    if (c->back >= c->timed_end) {
+    if (go_on && c->back >= c->timed_end) {
         c->timed_end = c->sent;
         c->timed_from = ticks();
     }
-    bool go_on = c->ending == STILL_GOING;
     ReleaseSRWLockExclusive(&c->lock);
     return go_on;
 }
@@ -305,22 +305,26 @@ static void watch(struct client *c)
     }
 }
 
-/* Wherever the two wait: for the server, standard input or output. One whose
- * call cannot be cancelled (Wine: ReadFile) ends with the process; one that is
- * on its way out must not, Wine then kills the process. The socket is closed
- * last: never under a call of another thread ("closesocket"). */
-static void end_threads(struct client *c, HANDLE threads[2])
+/* Ends the calls that the two wait in, and waits until both have left: under
+ * Wine a thread that is killed while it leaves takes the exit code along.
+ * CancelIoEx() ends recv() and send(), CancelSynchronousIo() ReadFile() and
+ * WriteFile(); again and again, because a thread may be on its way into the
+ * call. False: one has not left, because its call cannot be cancelled (Wine:
+ * ReadFile). It ends with the process, and the socket may still be its own. */
+static bool end_threads(struct client *c, HANDLE threads[2])
 {
-    for (int tries = 0; tries < END_TRIES; tries++) {
-        CancelIoEx((HANDLE)c->sock, NULL);
-        CancelSynchronousIo(threads[0]); /* all fail where nobody waits */
+    DWORD got = WAIT_TIMEOUT;
+    for (int tries = 0;
+         got == WAIT_TIMEOUT && (c->ending == ALL_BACK || tries < END_TRIES);
+         tries++) {
+        CancelIoEx((HANDLE)c->sock, NULL); /* all fail where nobody waits */
+        CancelSynchronousIo(threads[0]);
         CancelSynchronousIo(threads[1]);
-        if (WaitForMultipleObjects(2, threads, TRUE, END_MS) == WAIT_OBJECT_0)
-            break;
+        got = WaitForMultipleObjects(2, threads, TRUE, END_MS);
     }
     CloseHandle(threads[0]);
     CloseHandle(threads[1]);
-    closesocket(c->sock);
+    return got == WAIT_OBJECT_0;
 }
 
 static int by_size(const void *a, const void *b)
@@ -362,6 +366,10 @@ static _Noreturn void die_as_it_ended(const struct client *c)
             err_print("not an echo: byte %llu (counted from 0) was sent as "
                       "0x%02x and came back as 0x%02x",
                       c->back, c->ledger[c->back % LEDGER], c->last);
+        break;
+    case LEFT:
+        err_print("left before all was back: %llu of %llu bytes", c->back,
+                  c->sent);
         break;
     case SILENT:
         err_print("recv: WSAETIMEDOUT (%d) silent for %lu s with %llu of %llu "
@@ -438,11 +446,14 @@ int main(int argc, char **argv)
     }
     HANDLE threads[] = {start(receiver, c), start(sender, c)};
     watch(c);
-    end_threads(c, threads);
+    bool ended = end_threads(c, threads);
     if (c->ending != ALL_BACK && (c->ending != LEFT || c->back < c->sent))
         die_as_it_ended(c);
     print_summary(c);
-    CloseHandle(c->over);
-    net_stop();
+    if (ended) {
+        CloseHandle(c->over);
+        closesocket(c->sock);
+        net_stop();
+    }
     return EXIT_STOPPED;
 }

@@ -271,6 +271,21 @@ def case_server_alters_a_byte_far_into_the_stream():
                           rf"back as 0x{data[place] ^ 0x20:02x}")
 
 
+def case_server_alters_a_byte_while_we_wait_for_room():
+    """The block that has no room yet must not take the place of byte 5."""
+    def behave(conn, _):
+        data = b""
+        conn.settimeout(1)
+        try:
+            while True:
+                data += conn.recv(65536)
+        except TimeoutError:  # its ledger is full
+            conn.sendall(data[:5] + b"!" + data[6:])
+    with Server(behave) as server:
+        run = Run(["-p", server.port], b"a" * 1_000_000 + b"z" * 1_000_000)
+        run.expect_failure(1, r"byte 5 .* was sent as 0x61 and came back as 0x21")
+
+
 def case_server_adds_a_byte():
     with Server(echo_and_more) as server:
         run = Run(["-p", server.port], b"hello\n")
@@ -321,6 +336,25 @@ def case_help_and_version():
     run = Run(["--version"])
     expect("exit code", run.code, 0)
     expect_match("version", run.out.decode(), r"^echo_client \d+\.\d+\.\d+\r?\n$")
+
+
+def case_leaving_while_something_is_owed():
+    heard = threading.Event()
+
+    def behave(conn, server):
+        conn.recv(1)
+        heard.set()
+        server.released.wait(LONG_S)
+    with Server(behave) as server, \
+            Terminal(WINE + [CLIENT, "-p", server.port]) as terminal:
+        terminal.read_until(r"ends\.\s+> $")
+        terminal.wait_until_read()
+        terminal.type("hello\r")
+        if not heard.wait(LONG_S):
+            suite.fail("the line was not sent")
+        terminal.type("\x03")
+        terminal.read_until("left before all was back: 0 of 7 bytes")
+        expect("exit code", terminal.process.wait(LONG_S), 1)
 
 
 def case_the_session_that_the_readme_shows():
