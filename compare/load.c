@@ -25,7 +25,7 @@ static const char program[] = "echo_load.exe";
 bool load_is_there(void)
 {
     char exe[MAX_PATH];
-    return server_beside_us(program, exe, sizeof exe) &&
+    return program_beside_us(program, exe, sizeof exe) &&
            GetFileAttributesA(exe) != INVALID_FILE_ATTRIBUTES;
 }
 
@@ -51,7 +51,7 @@ struct load *load_start(const struct load_order *o, char *why, size_t size)
         "--churn",
     };
     size_t count = sizeof args / sizeof args[0] - (o->churn ? 0 : 1);
-    if (!server_beside_us(program, exe, sizeof exe)) {
+    if (!program_beside_us(program, exe, sizeof exe)) {
         snprintf(why, size, "the folder of this program is unknown");
         return NULL;
     }

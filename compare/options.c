@@ -74,7 +74,7 @@ static void add_own(struct options *o, const char *name)
     struct subject *s = add_subject(o, name, strlen(name));
     char file[sizeof s->name + sizeof ".exe"];
     snprintf(file, sizeof file, "%s.exe", name);
-    if (!server_beside_us(file, s->path, sizeof s->path))
+    if (!program_beside_us(file, s->path, sizeof s->path))
         die_call("GetModuleFileNameA", GetLastError());
 }
 
@@ -192,21 +192,22 @@ static void look_at_file(struct subject *s)
         (unsigned long long)data.nFileSizeHigh << 32 | data.nFileSizeLow;
 }
 
-/* All servers on the first processor, the load on the others. */
+/* All servers on the first processor that we may use, the load on the others.
+ */
 static void pin(struct options *o)
 {
-    const DWORD_PTR first = 1;
     DWORD_PTR ours = 0;
     DWORD_PTR all = 0;
     if (!GetProcessAffinityMask(GetCurrentProcess(), &ours, &all))
         die_call("GetProcessAffinityMask", GetLastError());
-    if ((all & ~first) == 0) {
+    DWORD_PTR first = ours & (~ours + 1);
+    if (ours == first) {
         err_print("--pin needs two processors");
         err_exit(EXIT_USAGE);
     }
     for (size_t i = 0; i < o->subject_count; i++) {
         o->subjects[i].processors = first;
-        o->subjects[i].load_processors = all & ~first;
+        o->subjects[i].load_processors = ours & ~first;
     }
 }
 

@@ -129,7 +129,7 @@ static bool start_somehow(struct running *r, char *why, size_t size)
     return start_process(r, s->manners == MANNERS_OURS, why, size);
 }
 
-static bool find_address(struct running *r, char *why, size_t size)
+static bool resolve(struct running *r, char *why, size_t size)
 {
     char port[8];
     struct addrinfo want = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
@@ -153,8 +153,8 @@ bool subject_start(struct subject *s, struct running *r, char *why, size_t size)
     snprintf(r->host, sizeof r->host, "%s", s->host);
     if (s->host[0] == '\0' && !start_somehow(r, why, size))
         return false;
-    SOCKET sock = find_address(r, why, size) ? subject_dial(r, why, size)
-                                             : INVALID_SOCKET;
+    SOCKET sock =
+        resolve(r, why, size) ? subject_dial(r, why, size) : INVALID_SOCKET;
     bool answered = sock != INVALID_SOCKET && subject_ping(sock, why, size);
     r->start_ms = clock_ms() - began;
     if (sock != INVALID_SOCKET)

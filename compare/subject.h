@@ -1,8 +1,8 @@
 /* subject.h -- one of the servers that are compared: start it, ask it, stop it
  *
  * Each start is a cold one, of the exe that people run. A server of our own
- * command line gets `--port 0 --stop-on-eof --quiet` and tells its port; any
- * other gets `--port N`, or whatever its own arguments say, and is ended by
+ * command line gets `--port N --stop-on-eof --quiet` and says when it is ready;
+ * any other gets `--port N`, or whatever its own arguments say, and is ended by
  * force. One that runs already, perhaps elsewhere, is only talked to.
  */
 #ifndef COMPARE_SUBJECT_H
@@ -74,7 +74,7 @@ struct running {
     struct server_process *process; /* NULL: not ours */
     char host[64];
     unsigned short port;
-    struct sockaddr_in address; /* what host and port come to */
+    struct sockaddr_in address; /* host and port, resolved (IPv4) */
     double start_ms;
 };
 

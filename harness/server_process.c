@@ -67,9 +67,11 @@ static void close_handle(HANDLE *handle)
     *handle = NULL;
 }
 
-bool server_beside_us(const char *name, char *path, size_t size)
+bool program_beside_us(const char *name, char *path, size_t size)
 {
     DWORD len = GetModuleFileNameA(NULL, path, (DWORD)size);
+    if (len == 0)
+        return false;
     char *slash = len < size ? strrchr(path, '\\') : NULL;
     size_t room = slash != NULL ? size - (size_t)(slash + 1 - path) : 0;
     if (strlen(name) < room) {

@@ -59,7 +59,7 @@ struct server_usage {
 
 /* The path of a program in the folder of this one. False with GetLastError()
  * when `size` is too small for it. */
-bool server_beside_us(const char *name, char *path, size_t size);
+bool program_beside_us(const char *name, char *path, size_t size);
 
 /* Start a server. NULL when it cannot be started; `why` then says so. Ends by
  * server_free(). */
