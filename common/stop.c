@@ -18,8 +18,8 @@ static void *wake_arg;
 static bool asked;
 
 static HANDLE main_thread;
-static HANDLE watcher;        /* or NULL */
-static volatile LONG eof_met; /* interlocked; from then on it only returns */
+static HANDLE watcher;        /* of standard input; or NULL */
+static volatile LONG eof_met; /* interlocked: the watcher has left ReadFile() */
 
 /* True: this was the first time. */
 static bool stop_ask(void)
@@ -97,7 +97,7 @@ void stop_end(void)
     wake = NULL;
     asked = true;
     ReleaseSRWLockExclusive(&lock);
-    if (eof_met)
+    if (eof_met) /* otherwise it may never end */
         WaitForSingleObject(watcher, INFINITE);
     if (watcher != NULL)
         CloseHandle(watcher);

@@ -37,15 +37,16 @@ const char *lab_result(int result);
 /* "WSAEINVAL (10022)", and "no error" for 0. Good until the next. */
 const char *lab_error(unsigned long code);
 
-/* "set", or "not set" if the event is not within `limit_ms`. Does not reset it. */
+/* "set", or "not set" if the event is not within `limit_ms`. Does not reset
+ * it. */
 const char *lab_event(WSAEVENT event, DWORD limit_ms);
 
 /* Until it is signalled: an event, or a thread that ends. Not alertable. Ten
  * seconds without that end the program. */
 void lab_wait(HANDLE what);
 
-/* Run on another thread, with `arg`, while this one goes on. Returns the thread;
- * nobody has to close that, the end of the program does. */
+/* Run on another thread, with `arg`, while this one goes on. Returns the
+ * thread; nobody has to close that, the end of the program does. */
 HANDLE lab_thread(void (*run)(void *), void *arg);
 
 #endif

@@ -166,7 +166,7 @@ def bad_tools(page):
                               "sys.path[0] = 'tools'; import "
                               f"{Path(tool).stem} as tool; print(tool.__doc__)"])
         for option in options.split():
-            if option not in HELP[tool]:
+            if not re.search(rf"(?<![\w-]){option}(?![\w-])", HELP[tool]):
                 yield f"{named(page)}: {tool} knows no {option}"
 
 

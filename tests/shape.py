@@ -281,7 +281,7 @@ def changed_lines(a, b):
 
 
 def print_sizes(texts, models):
-    print("lines  longest  median  function lines of each model")
+    print("lines  longest  median  function lines of each file")
     for name, model in models.items():
         sizes = [last - first + 1 for _, first, last in model.functions]
         print(f"{len(model.lines):5}  {max(sizes):7}  "

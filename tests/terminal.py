@@ -51,6 +51,8 @@ class Terminal:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
         os.close(self.ours)
 
     def wait_until_read(self):

@@ -4,8 +4,8 @@
  * that receives and sends. With --bug NAME it makes one mistake, taken from
  * life, and the case of the contract suite that is named beside it has to fail
  * with a hint that says so: `contract --exe broken.exe --prove` checks that.
- * It is a test subject, not a model: a thread that its mistake keeps at the end
- * is left to the end of the process.
+ * It is a test subject, not a model: the thread that accepts, and one that its
+ * mistake keeps, are left to the end of the process.
  *
  *     broken --list-bugs       one line per bug: NAME CASES WORDS OF THE HINT
  *     broken --bug NAME ...    otherwise the command line of all servers
@@ -551,9 +551,9 @@ static void wait_for_stop(void)
         stop_end();
 }
 
-/* Ends the calls that the threads wait in. Without it the process would kill
- * them in the midst of their calls, which under Wine can leave a lock locked
- * that the end of the process waits for: it stays, for ever. */
+/* Ends the calls of the clients' threads. Without it the process would kill them
+ * in the midst of those, which under Wine can leave a lock locked that the end
+ * of the process waits for, for ever. The one that accepts only waits. */
 static void send_home(void)
 {
     ULONGLONG until = GetTickCount64() + PATIENCE_MS;
