@@ -133,9 +133,12 @@ static bool read_histogram(const char *json, struct histogram *latency)
 }
 
 /* The first line of its standard error that tells of trouble. */
-static void read_trouble(const char *said, char *why, size_t size)
+static void read_trouble(const char *said, unsigned long code, double echoes,
+                         char *why, size_t size)
 {
-    snprintf(why, size, "the load client gives no reason");
+    snprintf(why, size,
+             "the load client gives no reason (exit code %lu, %.0f echoes)",
+             code, echoes);
     for (const char *line = said; *line != '\0';) {
         size_t len = strcspn(line, "\r\n");
         const char *text = strstr(line, ": ");
@@ -167,7 +170,8 @@ bool load_finish(struct load *load, struct load_figures *f,
     if (!ended)
         snprintf(why, size, "the load client did not end");
     else if (code != EXIT_STOPPED)
-        read_trouble(said != NULL ? said : "", why, size);
+        read_trouble(said != NULL ? said : "", code, read ? f->echoes : 0, why,
+                     size);
     else if (!read || (latency != NULL && !read_histogram(json, latency)))
         snprintf(why, size, "the load client's figures cannot be read");
     else
