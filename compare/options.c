@@ -175,7 +175,7 @@ static void look_at_file(struct subject *s)
     char given[sizeof s->path];
     if (s->host[0] != '\0')
         return;
-    /* As seen from here: CreateProcess() would look in our own folder first. */
+    /* Whole, so that a complaint says where it was looked for. */
     snprintf(given, sizeof given, "%s", s->path);
     DWORD len = GetFullPathNameA(given, sizeof s->path, s->path, NULL);
     if (len == 0 || len >= sizeof s->path)

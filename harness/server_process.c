@@ -155,7 +155,8 @@ static HANDLE job_make(void)
 
 /* Create the process suspended, so that it is in the job before it can start
  * anything of its own. */
-static bool process_create(struct server_process *server, wchar_t *command,
+static bool process_create(struct server_process *server,
+                           const wchar_t *program, wchar_t *command,
                            uintptr_t processors, struct child_ends *ends,
                            char *why, size_t size)
 {
@@ -171,7 +172,7 @@ static bool process_create(struct server_process *server, wchar_t *command,
     info.lpAttributeList = list;
 
     bool ok = list != NULL &&
-              CreateProcessW(NULL, command, NULL, NULL, TRUE,
+              CreateProcessW(program, command, NULL, NULL, TRUE,
                              CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT,
                              NULL, NULL, &info.StartupInfo, &made);
     if (!ok)
@@ -239,11 +240,32 @@ static bool captures_start(struct server_process *server, char *why,
     return true;
 }
 
+/* The file that is meant, as seen from the current directory. CreateProcess()
+ * is given the whole of it, and so searches nowhere: it would begin in the
+ * folder of our own program, and there may be another of that name. */
+static bool program_find(const char *exe, char *path, wchar_t *wide, DWORD size,
+                         char *why, size_t why_size)
+{
+    DWORD len = GetFullPathNameA(exe, size, path, NULL);
+    DWORD kind = len > 0 && len < size ? GetFileAttributesA(path)
+                                       : INVALID_FILE_ATTRIBUTES;
+    if (kind != INVALID_FILE_ATTRIBUTES &&
+        (kind & FILE_ATTRIBUTE_DIRECTORY) == 0 &&
+        MultiByteToWideChar(CP_ACP, 0, path, -1, wide, (int)size) > 0)
+        return true;
+    say(why, why_size, "there is no %s", exe);
+    return false;
+}
+
 struct server_process *server_start(const struct server_start *start, char *why,
                                     size_t why_size)
 {
+    char path[MAX_PATH];
+    wchar_t program[MAX_PATH];
+    if (!program_find(start->exe, path, program, MAX_PATH, why, why_size))
+        return NULL;
     struct server_process *server = calloc(1, sizeof *server);
-    wchar_t *command = command_line(start->exe, start->args, start->arg_count);
+    wchar_t *command = command_line(path, start->args, start->arg_count);
     struct child_ends ends = {{NULL, NULL, NULL}};
     bool ok = false;
     if (server == NULL || command == NULL) {
@@ -254,9 +276,9 @@ struct server_process *server_start(const struct server_start *start, char *why,
     InitializeConditionVariable(&server->changed);
     for (size_t i = 0; i < 2; i++)
         server->captures[i].server = server;
-    const char *slash = strrchr(start->exe, '\\');
+    const char *slash = strrchr(path, '\\');
     say(server->exe_name, sizeof server->exe_name, "%s",
-        slash != NULL ? slash + 1 : start->exe);
+        slash != NULL ? slash + 1 : path);
     say(server->mark, sizeof server->mark, "%s",
         start->mark != NULL ? start->mark : "");
 
@@ -274,7 +296,7 @@ struct server_process *server_start(const struct server_start *start, char *why,
                  GetLastError());
         goto done;
     }
-    ok = process_create(server, command, start->processors, &ends, why,
+    ok = process_create(server, program, command, start->processors, &ends, why,
                         why_size) &&
          captures_start(server, why, why_size);
 done:

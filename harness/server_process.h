@@ -29,7 +29,7 @@ enum server_wait { SERVER_WAIT_OK, SERVER_WAIT_TIMEOUT, SERVER_WAIT_EXITED };
 enum server_key { SERVER_CTRL_C, SERVER_CTRL_BREAK };
 
 struct server_start {
-    const char *exe;         /* path of the program */
+    const char *exe;         /* path of the program, searched nowhere */
     const char *const *args; /* its arguments, without the program's name */
     size_t arg_count;
     bool console;         /* give it a console of its own, for server_press() */

@@ -205,11 +205,6 @@ static bool answers_connect(const struct target *target)
 
 bool suite_probe(struct suite *suite, char *why, size_t size)
 {
-    if (!suite->connect_given &&
-        GetFileAttributesA(suite->exe) == INVALID_FILE_ATTRIBUTES) {
-        snprintf(why, size, "there is no %s", suite->exe);
-        return false;
-    }
     suite->full = !suite->connect_given;
     struct target *target = target_start(suite, TARGET_PLAIN, NULL, why, size);
     if (target == NULL && suite->full && !suite->strict) {
