@@ -14,7 +14,7 @@
 #include "harness/server_process.h"
 #include "harness/text.h"
 
-enum { REAP_MS = 10 * 1000, RETRY_MS = 20 };
+enum { REAP_MS = 10 * 1000, RETRY_MS = 20, HEAR_MS = 2000 };
 
 /* One pipe that the server prints into, with the thread that empties it. */
 struct capture {
@@ -488,8 +488,13 @@ void server_close_stdin(struct server_process *server)
 /* The argument that turns any program of ours into the helper. */
 static const char press_option[] = "--press-console-key";
 
-bool server_press(struct server_process *server, enum server_key key, char *why,
-                  size_t why_size)
+/* The helper's exit code when the key was pressed. No other end of a process
+ * looks like it: Wine 10 answers Ctrl+Break by ending a thread of each process
+ * on the console, and a helper that dies of it may well end with 0. */
+enum { PRESSED = 77 };
+
+/* Press a key on this console: start the helper there, see how it ends. */
+static bool press_on(void *console, enum server_key key, char *why, size_t size)
 {
     char self[MAX_PATH];
     DWORD len = GetModuleFileNameA(NULL, self, sizeof self);
@@ -497,27 +502,27 @@ bool server_press(struct server_process *server, enum server_key key, char *why,
     wchar_t *command =
         len > 0 && len < sizeof self ? command_line(self, args, 2) : NULL;
     LPPROC_THREAD_ATTRIBUTE_LIST list =
-        server->console.console != NULL
-            ? attributes_make(NULL, 0, server->console.console)
-            : NULL;
+        console != NULL ? attributes_make(NULL, 0, console) : NULL;
     STARTUPINFOEXW info = {0};
     PROCESS_INFORMATION made = {0};
     info.StartupInfo.cb = sizeof info;
     info.lpAttributeList = list;
 
-    DWORD code = 1;
+    DWORD code = WAIT_TIMEOUT;
     bool ok = command != NULL && list != NULL &&
               CreateProcessW(NULL, command, NULL, NULL, FALSE,
                              EXTENDED_STARTUPINFO_PRESENT, NULL, NULL,
                              &info.StartupInfo, &made);
     if (!ok) {
-        say(why, why_size, "the console's helper could not be started");
+        say(why, size, "its helper could not be started");
     } else {
-        ok = WaitForSingleObject(made.hProcess, REAP_MS) == WAIT_OBJECT_0 &&
-             GetExitCodeProcess(made.hProcess, &code) && code == 0;
+        if (WaitForSingleObject(made.hProcess, REAP_MS) == WAIT_OBJECT_0)
+            GetExitCodeProcess(made.hProcess, &code);
+        else
+            TerminateProcess(made.hProcess, 1);
+        ok = code == PRESSED;
         if (!ok)
-            say(why, why_size, "GenerateConsoleCtrlEvent: %s (%lu)",
-                err_name(code), code);
+            say(why, size, "its helper ended with %lu", code);
         CloseHandle(made.hProcess);
         CloseHandle(made.hThread);
     }
@@ -526,9 +531,41 @@ bool server_press(struct server_process *server, enum server_key key, char *why,
     return ok;
 }
 
-static BOOL WINAPI ignore_keys(DWORD type)
+/* Whether Ctrl+Break reaches a program at all, tried where it does no harm: on
+ * a console with nobody but the helper. Under Wine 8 it cannot be pressed, under
+ * Wine 10 it cripples whoever it meets, and calls no handler. */
+static bool break_works(char *why, size_t size)
+{
+    struct pseudo_console console = {0};
+    char reason[120];
+    unsigned long error = pseudo_console_open(&console);
+    bool ok = false;
+    if (error != 0)
+        say(why, size, "CreatePseudoConsole: 0x%08lx", error);
+    else if (press_on(console.console, SERVER_CTRL_BREAK, reason,
+                      sizeof reason))
+        ok = true;
+    else
+        say(why, size,
+            "Ctrl+Break, tried on another console, reaches nobody (%s)",
+            reason);
+    pseudo_console_shut(&console);
+    return ok;
+}
+
+bool server_press(struct server_process *server, enum server_key key, char *why,
+                  size_t why_size)
+{
+    return (key != SERVER_CTRL_BREAK || break_works(why, why_size)) &&
+           press_on(server->console.console, key, why, why_size);
+}
+
+static HANDLE key_heard; /* the helper's */
+
+static BOOL WINAPI hear_key(DWORD type)
 {
     (void)type;
+    SetEvent(key_heard);
     return TRUE;
 }
 
@@ -538,10 +575,16 @@ bool server_press_helper(int argc, char **argv, int *exit_code)
         return false;
     DWORD key = argv[2][0] == '0' ? CTRL_C_EVENT : CTRL_BREAK_EVENT;
     /* The key goes to all processes of this console, this one included. */
-    *exit_code = SetConsoleCtrlHandler(ignore_keys, TRUE) &&
-                         GenerateConsoleCtrlEvent(key, 0)
-                     ? 0
-                     : (int)GetLastError();
+    key_heard = CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (key_heard == NULL || !SetConsoleCtrlHandler(hear_key, TRUE) ||
+        !GenerateConsoleCtrlEvent(key, 0))
+        *exit_code = (int)GetLastError();
+    else if (key == CTRL_BREAK_EVENT)
+        *exit_code = WaitForSingleObject(key_heard, HEAR_MS) == WAIT_OBJECT_0
+                         ? PRESSED
+                         : WAIT_TIMEOUT;
+    else
+        *exit_code = PRESSED;
     return true;
 }
 

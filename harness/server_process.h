@@ -95,8 +95,8 @@ char *server_output(struct server_process *server, enum server_stream stream);
 void server_close_stdin(struct server_process *server);
 
 /* Press Ctrl+C or Ctrl+Break on the server's console (start.console). False
- * when that cannot be done, with the reason: Wine knows no Ctrl+Break. The
- * program that calls this has to call server_press_helper() first of all. */
+ * when that cannot be done, with the reason, and then the server has noticed
+ * nothing: Wine knows no Ctrl+Break, or only half. The program that calls this has to call server_press_helper() first of all. */
 bool server_press(struct server_process *server, enum server_key key, char *why,
                   size_t why_size);
 
