@@ -161,6 +161,8 @@ static bool send_short(struct conn *c)
     if (sent < c->len && bug("sends-all-again")) {
         wait_writable(c->sock);
         set_blocking(c->sock, true);
+        if (sent <= 0 && send(c->sock, c->buffer, (c->len + 1) / 2, 0) <= 0)
+            return false; /* all or nothing, as Windows does: then half */
         sent = send(c->sock, c->buffer, c->len, 0);
     }
     /* ignores-short-send: the rest is gone */
