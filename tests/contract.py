@@ -32,9 +32,9 @@ def junit_agrees(path, passed, failed):
            case.find("error") is not None]
     skipped = [case for case in cases if case.find("skipped") is not None]
     good = len(cases) - len(bad) - len(skipped)
-    if (good, len(bad)) != (passed, failed):
-        fail(f"{path.name} has {good} passed and {len(bad)} failed, the suite "
-             f"says {passed} and {failed}")
+    if (good, len(bad), len(skipped)) != counted:
+        fail(f"passed, failed and skipped in {path.name}: {good}, {len(bad)}, "
+             f"{len(skipped)}; the suite says {counted}")
     for suite in suites:
         for key, number in (("tests", len(cases)), ("failures", len(bad))):
             if len(suites) == 1 and int(suite.get(key, number)) != number:

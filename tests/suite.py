@@ -2,6 +2,7 @@
 
 A check is a `with check("what must hold"):` block. It passes when the block
 ends, and fails when anything is raised in it; fail(...) says why in words.
+skip(...) ends a check that cannot be made here, and says why.
 """
 
 import concurrent.futures
@@ -29,24 +30,39 @@ MODELS = READINESS + COMPLETION
 # all is well.
 PATIENCE = 60.0
 
+# How every part ends, and every program that it counts.
+CLOSING = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
+
 passed = 0
 failed = 0
+skipped = 0
 
 
 class Failed(Exception):
     """A check did not hold; the text says what was seen."""
 
 
+class Skipped(Exception):
+    """A check could not be made; the text says what is missing."""
+
+
 def fail(text):
     raise Failed(text)
 
 
+def skip(reason):
+    raise Skipped(reason)
+
+
 @contextlib.contextmanager
 def check(name):
-    global passed, failed
+    global passed, failed, skipped
     began = time.monotonic()
     try:
         yield
+    except Skipped as reason:
+        skipped += 1
+        print(f"skip   {name}: {reason}")
     except Exception as error:  # a crash of a check is a failed check
         failed += 1
         text = str(error) if isinstance(error, Failed) else \
@@ -62,9 +78,20 @@ def check(name):
 
 
 def finish():
-    """The last line, and an exit status: nothing checked is a failure."""
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(0 if passed and not failed else 1)
+    """The last line, and an exit status: to have no check is a failure."""
+    print(f"{passed} passed, {failed} failed" +
+          (f", {skipped} skipped" if skipped else ""))
+    sys.exit(0 if passed + skipped and not failed else 1)
+
+
+def count(closing):
+    """Add the numbers of a closing line to ours, and return them."""
+    global passed, failed, skipped
+    numbers = tuple(int(number or 0) for number in closing.groups())
+    passed += numbers[0]
+    failed += numbers[1]
+    skipped += numbers[2]
+    return numbers
 
 
 def expect(what, seen, wanted):
@@ -109,10 +136,9 @@ def run(command, *, status=0, timeout=PATIENCE, **options):
 
 def count_others(command, *, timeout, hide=None, **options):
     """Run a program that prints a line per check of its own and at the end
-    `N passed, N failed`. Show its lines but those that begin with `hide`, add
-    its numbers to ours, and return them. Raises Failed if it does not end
-    so."""
-    global passed, failed
+    `N passed, N failed`, perhaps `, N skipped`. Show its lines but those that
+    begin with `hide`, add its numbers to ours, and return the three of them.
+    Raises Failed if it does not end so."""
     closing = None
     with subprocess.Popen([str(word) for word in command], cwd=ROOT,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -120,8 +146,8 @@ def count_others(command, *, timeout, hide=None, **options):
         try:
             output = Lines(process.stdout)
             while (line := output.read(timeout)) is not None:
-                if match := re.match(r"(\d+) passed, (\d+) failed", line):
-                    closing = int(match[1]), int(match[2])
+                if match := CLOSING.fullmatch(line):
+                    closing = match
                 elif not (hide and line.startswith(hide)):
                     print(line, flush=True)
             status = process.wait(timeout)
@@ -129,17 +155,16 @@ def count_others(command, *, timeout, hide=None, **options):
             process.kill()
     if closing is None:
         fail(f"exit status {status} and no closing line")
-    passed += closing[0]
-    failed += closing[1]
-    if (status != 0) != (closing[1] != 0):
-        fail(f"exit status {status} with {closing[1]} failed")
-    return closing
+    numbers = count(closing)
+    if (status != 0) != (numbers[1] != 0):
+        fail(f"exit status {status} with {numbers[1]} failed")
+    return numbers
 
 
 def count_each(commands, *, timeout, at_once=2, envs=None):
     """Like count_others() for several, some at the same time: each one's lines
     are shown when it has ended, so that they do not mix."""
-    global passed, failed
+    global failed
 
     def start(command, env):
         return subprocess.run([str(word) for word in command], cwd=ROOT,
@@ -150,11 +175,12 @@ def count_each(commands, *, timeout, at_once=2, envs=None):
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         for done in pool.map(start, commands, envs or [None] * len(commands)):
             *lines, last = done.stdout.splitlines() or [""]
-            match = re.match(r"(\d+) passed, (\d+) failed", last)
-            print("\n".join(lines if match else [*lines, last]), flush=True)
-            passed += int(match[1]) if match else 0
-            failed += int(match[2]) if match else 1
-            if not match:
+            closing = CLOSING.fullmatch(last)
+            print("\n".join(lines if closing else [*lines, last]), flush=True)
+            if closing:
+                count(closing)
+            else:
+                failed += 1
                 print(f"FAILED exit status {done.returncode} and no closing "
                       "line", flush=True)
 
