@@ -259,9 +259,10 @@ def readme_agrees(run):
 
 
 def in_a_browser(run):
-    npm.install(ROOT / "tests" / "report", BUILD / "report")
-    suite.count_others(["node", ROOT / "tests" / "report" / "report.mjs",
-                        "--page", run.page], timeout=LONG_S)
+    with suite.check("compare: quick: its page in a browser"):
+        npm.install(ROOT / "tests" / "report", BUILD / "report")
+        suite.count_others(["node", ROOT / "tests" / "report" / "report.mjs",
+                            "--page", run.page], timeout=LONG_S)
 
 
 # ---- cases: others in the run ----------------------------------------------

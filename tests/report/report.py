@@ -2,16 +2,18 @@
 """The report page in a real browser: installs playwright-core from npm, once,
 and hands over to report.mjs, with whatever arguments came."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import npm  # noqa: E402
-from suite import BUILD, ROOT  # noqa: E402
+from suite import BUILD, ROOT, check, count_others, finish  # noqa: E402
 
 SOURCE = ROOT / "tests" / "report"
+LIMIT_S = 600
 
-npm.install(SOURCE, BUILD / "report")
-sys.exit(subprocess.run(["node", SOURCE / "report.mjs", *sys.argv[1:]],
-                        cwd=ROOT, check=False).returncode)
+with check("report: the page in a browser"):
+    npm.install(SOURCE, BUILD / "report")
+    count_others(["node", SOURCE / "report.mjs", *sys.argv[1:]],
+                 timeout=LIMIT_S)
+finish()

