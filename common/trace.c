@@ -87,19 +87,22 @@ static struct trace_ring *my_ring(void)
 }
 
 /* Room for the longest record there is, or NULL. One piece, so the end of the
- * ring may have to be left empty. */
+ * ring may have to be left empty. The writer waits for every number: so a call
+ * that has one and is not over is left room for its record, and for an end. */
 static struct trace_record *ring_room(struct trace_ring *ring)
 {
     if (ring == NULL)
         return NULL;
-    LONG64 used = ring->head - ring->tail;
-    if (TRACE_RING_SIZE - used < 2 * (LONG64)TRACE_RECORD_MOST) {
+    size_t at = (size_t)ring->head % TRACE_RING_SIZE;
+    bool fits = TRACE_RING_SIZE - at >= TRACE_RECORD_MOST;
+    size_t need = TRACE_RECORD_MOST + (fits ? 0 : TRACE_RING_SIZE - at) +
+                  (size_t)ring->owed * 2 * TRACE_RECORD_MOST;
+    if (TRACE_RING_SIZE - (size_t)(ring->head - ring->tail) < need) {
         InterlockedIncrement(&ring->dropped);
         return NULL;
     }
-    size_t at = (size_t)ring->head % TRACE_RING_SIZE;
     struct trace_record *rec = (struct trace_record *)(ring->bytes + at);
-    if (TRACE_RING_SIZE - at < TRACE_RECORD_MOST) {
+    if (!fits) {
         rec->size = (unsigned)(TRACE_RING_SIZE - at);
         rec->kind = RECORD_PAD;
         InterlockedExchangeAdd64(&ring->head, rec->size);
@@ -307,8 +310,10 @@ void trace_enter(struct trace_call *t, enum trace_id id,
         if (t->waits) {
             put_call(ring, rec, RECORD_WAIT, t, t->began, 0, 0);
             ring->depth++;
-        } else if (ring->open == 0) {
-            ring->open = t->seq + 1;
+        } else {
+            ring->owed++;
+            if (ring->open == 0)
+                ring->open = t->seq + 1;
         }
     }
     SetLastError(error);
@@ -320,10 +325,13 @@ void trace_leave(struct trace_call *t, LONG64 result)
     LONG64 ended = now();
     struct trace_ring *ring = t->ring;
     if (ring != NULL) {
-        if (t->waits)
+        if (t->waits) {
             ring->depth--;
-        else if (ring->open == t->seq + 1)
-            ring->open = 0;
+        } else {
+            ring->owed--;
+            if (ring->open == t->seq + 1)
+                ring->open = 0;
+        }
         /* A wait may have filled the ring with what ran inside it. */
         struct trace_record *rec = ring_room(ring);
         if (rec != NULL) {

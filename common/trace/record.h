@@ -68,6 +68,7 @@ struct trace_ring {
     volatile LONG dropped; /* records there was no room for */
     unsigned depth;        /* the thread's own: waits that are open */
     LONG64 open;           /* likewise: what `inside` is for its records */
+    unsigned owed;         /* likewise: calls that have a number, no record */
     LONG dropped_told;     /* the writer's own, like what follows */
     struct trace_thread *thread;
     char bytes[TRACE_RING_SIZE];
