@@ -7,7 +7,8 @@
  *   null        by a write to a null pointer, in the middle of a wait
  *   die         by die_call() on another thread
  *   terminate   does not end by itself
- *   flood       after many more calls than can be written: prints how many
+ *   flood       after many more calls than can be written: prints how many,
+ *               and ends when its standard input does
  *   nested      inside a call inside a call; does not end by itself
  *   errors      exit code 0 when tracing has changed no result and no error
  */
@@ -101,6 +102,15 @@ static void run_threads(unsigned(__stdcall *run)(void *), int count)
         WaitForSingleObject(threads[i], INFINITE);
         CloseHandle(threads[i]);
     }
+}
+
+/* Whoever holds the writer back says so by this when it may end: the end waits
+ * for the writer, but not for long. */
+static void wait_for_end_of_input(void)
+{
+    char word[16];
+    while (fread(word, 1, sizeof word, stdin) > 0)
+        continue;
 }
 
 static bool same(const char *what, long long seen, long long expected)
@@ -206,6 +216,9 @@ int main(int argc, char **argv)
     closesocket(sock);
     net_stop();
     trace_summary(1);
+    fflush(stdout);
+    if (strcmp(argv[2], "flood") == 0)
+        wait_for_end_of_input();
     return EXIT_STOPPED;
 }
 
