@@ -135,10 +135,16 @@ def close_after(count):
     return behave
 
 
-def reset(conn, _):
-    conn.recv(1)
-    time.sleep(0.5)  # Wine shows a reset only to a receive that is pending
-    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+def reset_after(seconds):
+    def behave(conn, _):
+        conn.recv(1)
+        time.sleep(seconds)  # Wine shows it only to a receive that is pending
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                        struct.pack("ii", 1, 0))
+    return behave
+
+
+reset = reset_after(0.5)
 
 
 def say_nothing(_, server):
