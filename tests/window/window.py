@@ -190,12 +190,17 @@ def show(env):
             if missing:
                 fail(f"ports {missing} are not listed: {seen['line']}")
         with check("window: its picture shows the clients"):
-            if (colours := window.picture(PICTURE)) < 4:
-                fail(f"{PICTURE} is blank: {colours} colours")
-            # A line of text is far more than this, a blinking cursor less.
-            if (pixels := differing(empty, PICTURE)) < 100 * CLIENTS:
-                fail(f"{PICTURE} differs from the empty list in {pixels} "
-                     "pixels only")
+            # A line of text is far more than this, a blinking cursor less. The
+            # list knows its lines before they are drawn.
+            deadline = time.monotonic() + PATIENCE
+            while (colours := window.picture(PICTURE)) < 4 or \
+                    (pixels := differing(empty, PICTURE)) < 100 * CLIENTS:
+                if colours < 4:
+                    seen = f"is blank: {colours} colours"
+                else:
+                    seen = f"differs from the empty list in {pixels} pixels only"
+                if time.monotonic() > deadline:
+                    fail(f"{PICTURE} {seen}")
         with check("window: the Stall button freezes every client"):
             stall(window, clients)
         with check("window: who leaves, leaves the list"):
