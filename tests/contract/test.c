@@ -163,6 +163,11 @@ unsigned long limit(const struct test *t, unsigned long ms)
     return (unsigned long)((double)ms * t->suite->scale);
 }
 
+unsigned long still(const struct test *t, unsigned long ms)
+{
+    return t->suite->scale < 1.0 ? limit(t, ms) : ms;
+}
+
 uint64_t test_random(struct test *t, uint64_t below)
 {
     t->random = pattern_mix(t->random);
