@@ -4,16 +4,14 @@
     contract.py [MODEL...]                     as they are, and blocking
     contract.py --plain | --traced [MODEL...]  built with PLAIN=1; telling their
                                                calls, each start into a file
-    contract.py --builds                       all six in both ways
 """
 
-import os
 import shutil
 import sys
 import xml.etree.ElementTree as xml
 
-from suite import (BUILD, MODELS, REPORTS, WINE, Skipped, check, count_each,
-                   count_others, fail, finish, run)
+from suite import (BUILD, MODELS, REPORTS, WINE, Skipped, check, count_others,
+                   fail, finish, run)
 from viewer import view
 
 # One run; it takes a few minutes at most, and a hanging server is ended by
@@ -69,8 +67,8 @@ def cases_for_blocking():
     return ",".join(names)
 
 
-# Two suites at a time: each answer may take longer.
-SCALE = "1.5"
+# Other tests run beside it: each answer may take longer.
+SCALE = "2"
 WAYS = {"": "", "--plain": ", built with PLAIN=1", "--traced": ", traced"}
 
 
@@ -82,7 +80,7 @@ def test_one(model, way):
     report.unlink(missing_ok=True)
     command = [WINE, BUILD / "bin" / "contract.exe", "--strict", "--exe",
                folder / f"{model}.exe", "--junit", report, "--scale",
-               SCALE if way else "1"]
+               SCALE]
     if model == "blocking":
         command += ["--only", cases_for_blocking()]
     if way == "--traced":
@@ -97,29 +95,11 @@ def test_one(model, way):
             traces_load(traces)
 
 
-def both_builds():
-    """At the same time, each with a wineserver of its own: one thread of that
-    does the work of all that run under it."""
-    second = dict(os.environ, MODELS_WINEPREFIX=str(BUILD / "wine-2"))
-    run([WINE, "--prepare"], timeout=LIMIT_S, env=second)
-    try:
-        count_each([[sys.executable, __file__, way]
-                    for way in ("--plain", "--traced")],
-                   timeout=6 * LIMIT_S, envs=[None, second])
-    finally:
-        run([WINE, "--end"], status=None, env=second)
-
-
 def main():
     words = sys.argv[1:]
-    if "--builds" in words:
-        run(["make", "-f", "Makefile.mingw", "-s", "PLAIN=1", "servers"],
-            timeout=600)
-        both_builds()
-    else:
-        way = words.pop(0) if words and words[0] in WAYS else ""
-        for model in words or (MODELS if way else [*MODELS, "blocking"]):
-            test_one(model, way)
+    way = words.pop(0) if words and words[0] in WAYS else ""
+    for model in words or (MODELS if way else [*MODELS, "blocking"]):
+        test_one(model, way)
     finish()
 
 

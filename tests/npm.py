@@ -7,6 +7,8 @@ is not the one that was meant.
 """
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -61,6 +63,15 @@ def no_registry(why):
     raise asked_in_vain
 
 
+@contextlib.contextmanager
+def nobody_else(target):
+    """Several tests may come for the same package at the same time."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target.with_suffix(".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def is_there(target, wanted):
     """Was just this installed? If not, the folder is made empty for it."""
     stamp = target / "installed"
@@ -75,14 +86,15 @@ def install(source, target):
     """What package-lock.json in `source` says, into `target`; what is there
     already in this version stays."""
     wanted = (source / "package-lock.json").read_text(encoding="ascii")
-    if is_there(target, wanted):
-        return
-    for name in ("package.json", "package-lock.json"):
-        text = (source / name).read_text(encoding="ascii")
-        (target / name).write_text(text, encoding="ascii")
-    npm("ci", "--prefix", target, "--ignore-scripts", "--no-audit",
-        "--no-fund")
-    (target / "installed").write_text(wanted, encoding="ascii")
+    with nobody_else(target):
+        if is_there(target, wanted):
+            return
+        for name in ("package.json", "package-lock.json"):
+            text = (source / name).read_text(encoding="ascii")
+            (target / name).write_text(text, encoding="ascii")
+        npm("ci", "--prefix", target, "--ignore-scripts", "--no-audit",
+            "--no-fund")
+        (target / "installed").write_text(wanted, encoding="ascii")
 
 
 def unpack(package, sha512, folder, target):
@@ -90,21 +102,22 @@ def unpack(package, sha512, folder, target):
     the package depends on. Its tarball must have this checksum: npm's word
     for it is not asked."""
     wanted = f"{package} {sha512}\n"
-    if is_there(target, wanted):
-        return
-    npm("pack", package, "--pack-destination", target, "--ignore-scripts")
-    packed = list(target.glob("*.tgz"))
-    if len(packed) != 1:
-        fail(f"npm pack {package} left {packed}")
-    tarball = packed[0].read_bytes()
-    seen = base64.b64encode(hashlib.sha512(tarball).digest()).decode()
-    if seen != sha512:
-        fail(f"{package}: its sha512 is {seen}, not {sha512}")
-    with tarfile.open(packed[0]) as archive:
-        for member in archive:
-            place, _, name = member.name.rpartition("/")
-            if place == f"package/{folder}" and member.isfile():
-                data = archive.extractfile(member).read()
-                (target / name).write_bytes(data)
-    packed[0].unlink()
-    (target / "installed").write_text(wanted, encoding="ascii")
+    with nobody_else(target):
+        if is_there(target, wanted):
+            return
+        npm("pack", package, "--pack-destination", target, "--ignore-scripts")
+        packed = list(target.glob("*.tgz"))
+        if len(packed) != 1:
+            fail(f"npm pack {package} left {packed}")
+        tarball = packed[0].read_bytes()
+        seen = base64.b64encode(hashlib.sha512(tarball).digest()).decode()
+        if seen != sha512:
+            fail(f"{package}: its sha512 is {seen}, not {sha512}")
+        with tarfile.open(packed[0]) as archive:
+            for member in archive:
+                place, _, name = member.name.rpartition("/")
+                if place == f"package/{folder}" and member.isfile():
+                    data = archive.extractfile(member).read()
+                    (target / name).write_bytes(data)
+        packed[0].unlink()
+        (target / "installed").write_text(wanted, encoding="ascii")

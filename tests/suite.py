@@ -5,7 +5,6 @@ ends, and fails when anything is raised in it; fail(...) says why in words.
 skip(...) ends a check that cannot be made here, and says why.
 """
 
-import concurrent.futures
 import contextlib
 import os
 import re
@@ -13,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -107,13 +107,24 @@ def expect_match(what, seen, pattern):
 
 
 def run_cases(part, names, words=()):
-    """Check each case_* in a module's globals(), or those with such words."""
+    """Check each case_* in a module's globals(); of these only such with one
+    of the words, if there are words; and none with a word after a dash."""
+    wanted = [word for word in words if not word.startswith("-")]
+    unwanted = [word[1:] for word in words if word.startswith("-")]
     for name, case in list(names.items()):
         title = name.removeprefix("case_").replace("_", " ")
         if name.startswith("case_") and \
-                (not words or any(word in title for word in words)):
+                (not wanted or any(word in title for word in wanted)) and \
+                not any(word in title for word in unwanted):
             with check(f"{part}: {title}"):
                 case()
+
+
+def own_wine(purpose):
+    """From here on, a Wine beside the one we were given: where a test ends it,
+    or starts it in another way. Its name is for tools/test.py to find."""
+    given = os.environ.get("MODELS_WINEPREFIX", str(BUILD / "wine"))
+    return dict(os.environ, MODELS_WINEPREFIX=f"{given}-for-{purpose}")
 
 
 def run(command, *, status=0, timeout=PATIENCE, **options):
@@ -159,30 +170,6 @@ def count_others(command, *, timeout, hide=None, **options):
     if (status != 0) != (numbers[1] != 0):
         fail(f"exit status {status} with {numbers[1]} failed")
     return numbers
-
-
-def count_each(commands, *, timeout, at_once=2, envs=None):
-    """Like count_others() for several, some at the same time: each one's lines
-    are shown when it has ended, so that they do not mix."""
-    global failed
-
-    def start(command, env):
-        return subprocess.run([str(word) for word in command], cwd=ROOT,
-                              stdin=subprocess.DEVNULL, timeout=timeout,
-                              stdout=subprocess.PIPE, text=True, env=env,
-                              stderr=subprocess.STDOUT, errors="replace")
-
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        for done in pool.map(start, commands, envs or [None] * len(commands)):
-            *lines, last = done.stdout.splitlines() or [""]
-            closing = CLOSING.fullmatch(last)
-            print("\n".join(lines if closing else [*lines, last]), flush=True)
-            if closing:
-                count(closing)
-            else:
-                failed += 1
-                print(f"FAILED exit status {done.returncode} and no closing "
-                      "line", flush=True)
 
 
 class Lines:
@@ -234,8 +221,8 @@ class Server:
                  errors=None):
         self.model = model
         self.exe = exe or BUILD / "bin" / f"{model}.exe"
-        self.errors = open(REPORTS / f"{model}.stderr", "w+",
-                           encoding="utf-8", errors="replace")
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8",
+                                             errors="replace")
         self.process = subprocess.Popen(
             [str(WINE), str(self.exe), "--port", "0", "--stop-on-eof",
              *options],

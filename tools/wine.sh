@@ -8,16 +8,23 @@
 # exit code are the program's own.
 #
 #   tools/wine.sh --alone PROGRAM.exe ...   afterwards end all that it left
-#   tools/wine.sh --prepare                 only make the folder, and keep its
+#   tools/wine.sh --make                    only make the folder
+#   tools/wine.sh --prepare                 make the folder, and keep its
 #                                           wineserver until --end
 #   tools/wine.sh --end                     end every process that runs in it
+#
+# MODELS_WINEPREFIX names another folder, for what must not share a Wine. Below
+# build that is a copy of the first one, which takes a moment and no room.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-export WINEPREFIX=${MODELS_WINEPREFIX:-$root/build/wine}
+first=$root/build/wine
+export WINEPREFIX=${MODELS_WINEPREFIX:-$first}
 export WINEDEBUG=${WINEDEBUG:--all}
-# No offers to download Mono or Gecko, no entries in the desktop's menus.
-export WINEDLLOVERRIDES="mscoree=;mshtml=;winemenubuilder.exe="
+# No offers to download Mono or Gecko, no entries in the desktop's menus. And no
+# Wayland: Wine 10 looks for it first and complains in our output if it is not
+# there; a desktop with Wayland shows X11 windows too.
+export WINEDLLOVERRIDES="mscoree=;mshtml=;winemenubuilder.exe=;winewayland.drv="
 
 # Debian's wine is a script that complains when the 32 bit half is missing.
 # The loader itself does not, and our programs have 64 bits.
@@ -54,6 +61,14 @@ wineserver() {
 
 prepare() {
     [ ! -e "$WINEPREFIX/.ready" ] || return 0
+    case $WINEPREFIX in
+    "$first") make_folder ;;
+    "$root"/build/*) copy_first ;;
+    *) make_folder ;;
+    esac
+}
+
+make_folder() {
     mkdir -p "$WINEPREFIX"
     local log=$WINEPREFIX/wineboot.log
     # DISPLAY: a first run on a desktop would show a window. One at a time:
@@ -72,6 +87,20 @@ prepare() {
     ) 9>"$WINEPREFIX/.lock"
 }
 
+# Nobody writes to the files of drive_c, so links do. The registry is written,
+# and so are the links that stand for drives.
+copy_first() {
+    MODELS_WINEPREFIX=$first "$0" --make
+    local part
+    part=$(mktemp -d "$root/build/wine-part-XXXXXX")
+    cp -al "$first/drive_c" "$part"
+    cp -a "$first/dosdevices" "$first/.update-timestamp" "$first"/*.reg "$part"
+    : >"$part/.ready"
+    # Two may have come here: the first one's stays.
+    mv -T "$part" "$WINEPREFIX" 2>/dev/null || rm -rf "$part"
+    [ -e "$WINEPREFIX/.ready" ]
+}
+
 end() {
     # Killing where nothing runs is a failure to wineserver, not to us.
     wineserver -k || true
@@ -83,13 +112,17 @@ end() {
 serve() {
     # It keeps every handle of every program: both ends of 4,000 connections.
     ulimit -n "$(ulimit -Hn)"
-    wineserver "$@" </dev/null >/dev/null 2>&1 || true # it may be there already
+    # It speaks only when it gives up. It may be there already.
+    wineserver "$@" </dev/null >/dev/null 2>>"$WINEPREFIX/server.log" || true
 }
 
 case ${1:-} in
 "")
     echo "usage: tools/wine.sh PROGRAM.exe [ARGUMENTS]" >&2
     exit 2
+    ;;
+--make)
+    prepare
     ;;
 --prepare)
     prepare

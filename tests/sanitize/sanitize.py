@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The six servers under AddressSanitizer and UndefinedBehaviorSanitizer.
 
-    sanitize.py [MODEL...]
+    sanitize.py --build      build them, and show that a mistake is reported
+    sanitize.py MODEL...     run the suite against these
+    tools/test.py sanitize   all of that, some at the same time
 
 MinGW's gcc has no sanitizers. Linux's has, and Wine's winegcc makes a program
 of the same sources that Wine runs as its own. So the contract suite, which
@@ -26,8 +28,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from suite import (BUILD, MODELS, PATIENCE, REPORTS, ROOT, WINE,  # noqa: E402
-                   Server, check, count_each, count_others, fail,
-                   finish, run)
+                   Server, check, count_others, fail, finish, own_wine, run)
 
 OUT = BUILD / "sanitize"
 HERE = "tests/sanitize"
@@ -138,7 +139,7 @@ def fresh_logs(name):
 def wine_without_sanitizers():
     """Wine's own helper programs do not start with a sanitizer around them:
     have them running before, and for as long as the servers do."""
-    run([WINE, "--end"])
+    run([WINE, "--end"], status=None)
     holder = subprocess.Popen([str(WINE), "cmd"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, cwd=ROOT)
     try:
@@ -147,7 +148,7 @@ def wine_without_sanitizers():
     finally:
         holder.stdin.close()
         holder.wait()
-        run([WINE, "--end"])
+        run([WINE, "--end"], status=None)
 
 
 def contract(model):
@@ -213,30 +214,26 @@ def planted(shared):
         fail("the report is of something else:\n" + text)
 
 
-def main():
-    if sys.argv[1:2] == ["--run"]:  # some servers, one after the other
-        with wine_without_sanitizers():
-            for model in sys.argv[2:]:
-                with check(f"sanitize: {model}: the suite ran"):
-                    contract(model)
-        finish()
-    models = sys.argv[1:] or MODELS
-    shared = []
+def build_and_prove():
     with check("sanitize: the servers build with winegcc"):
         (OUT / "obj").mkdir(parents=True, exist_ok=True)
         shared = build()
-    if shared:
+        with wine_without_sanitizers(), \
+                check("sanitize: a freed operation in flight is reported"):
+            planted(shared)
+
+
+def main():
+    # It is ended here and there, and nobody else's programs run with a
+    # sanitizer.
+    os.environ.update(own_wine("sanitize"))
+    if sys.argv[1:] == ["--build"]:
+        build_and_prove()
+    else:
         with wine_without_sanitizers():
-            with check("sanitize: a freed operation in flight is reported"):
-                planted(shared)
-        # Two lanes, each with a wineserver of its own. One for both ended, now
-        # and then, in the middle of it: Wine 8.0 trips over a socket that is
-        # closed while a call on it is being answered.
-        second = dict(os.environ, MODELS_WINEPREFIX=str(BUILD / "wine-2"))
-        lanes = [lane for lane in (models[0::2], models[1::2]) if lane]
-        count_each([[sys.executable, __file__, "--run", *lane]
-                    for lane in lanes],
-                   timeout=4 * LIMIT_S, envs=[None, second])
+            for model in sys.argv[1:]:
+                with check(f"sanitize: {model}: the suite ran"):
+                    contract(model)
     finish()
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from suite import (BUILD, COMPLETION, MODELS, PATIENCE, ROOT,  # noqa: E402
-                   WINE, Lines, Server, check, fail, finish, run)
+                   WINE, Lines, Server, check, fail, finish, own_wine, run)
 from viewer import install_viewer, view  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -387,8 +387,7 @@ def relay_counts(model, text):
 
 def under_relay(model):
     """A run without tracing, with Wine writing down every call."""
-    env = dict(os.environ, WINEDEBUG="+relay,+winsock,+file",
-               MODELS_WINEPREFIX=str(OUT / "relay-wine"))
+    env = own_wine("relay") | {"WINEDEBUG": "+relay,+winsock,+file"}
     with Server(model, *OPTIONS.get(model, []), env=env) as server:
         with socket.create_connection(("127.0.0.1", server.port),
                                       PATIENCE) as client:
@@ -419,7 +418,7 @@ ALIASES = {"WaitForMultipleObjectsEx": "WSAWaitForMultipleEvents",
 
 
 def check_oracle():
-    env = dict(os.environ, MODELS_WINEPREFIX=str(OUT / "relay-wine"))
+    env = own_wine("relay")
     run([WINE, "--prepare"], timeout=300, env=env)
     run([WINE, "reg", "add", r"HKCU\Software\Wine\Debug", "/v",
          "RelayInclude", "/d", RELAYED, "/f"], timeout=300, env=env)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from suite import (BUILD, PATIENCE, REPORTS, WINE, Server,  # noqa: E402
-                   check, fail, finish, run)
+                   check, fail, finish, own_wine, run)
 
 PICTURE = REPORTS / "asyncselect.png"
 CLIENTS = 5
@@ -213,7 +213,15 @@ def show(env):
 
 def main():
     # A Wine that was started without a display keeps to that until it ends.
-    run([WINE, "--end"])
+    os.environ.update(own_wine("window"))
+    try:
+        look_at_both()
+    finally:
+        run([WINE, "--end"], status=None)
+    finish()
+
+
+def look_at_both():
     with check("window: asyncselect --window on a desktop"):
         with desktop() as env:
             show(env)
@@ -227,7 +235,6 @@ def main():
             timeout=PATIENCE, env=env)
         if done.returncode == 0 or "--window" not in done.stderr:
             fail(f"exit status {done.returncode}\n{done.stdout}{done.stderr}")
-    finish()
 
 
 if __name__ == "__main__":
