@@ -183,7 +183,10 @@ class Runner:
     """Lanes take jobs; the main thread shows what they print, in order."""
 
     def __init__(self, jobs):
-        self.waiting = sorted(jobs, key=lambda job: (job.alone, -job.seconds))
+        # The short ones first, for there to be something to see; then the
+        # longest, so that none is left over at the end.
+        self.waiting = sorted(jobs, key=lambda job: (
+            job.alone, job.seconds > 10, -job.seconds))
         self.jobs = jobs
         self.changed = threading.Condition()
         self.running = {}  # of a job: its process
