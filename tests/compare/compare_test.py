@@ -89,15 +89,19 @@ def broken(bug, *args):
 
 
 def children(mark):
-    """Processes whose command line has these words."""
+    """Processes of our own Wine whose command line has these words: other
+    tests may run beside this one."""
+    wine = os.environ.get("MODELS_WINEPREFIX", str(BUILD / "wine"))
+    ours = f"WINEPREFIX={wine}".encode()
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 words = (folder / "cmdline").read_bytes().decode()
+                surroundings = (folder / "environ").read_bytes().split(b"\0")
             except (OSError, UnicodeDecodeError):
                 continue
-            if mark in words.replace("\0", " "):
+            if mark in words.replace("\0", " ") and ours in surroundings:
                 found.append((int(folder.name), words.replace("\0", " ")))
     return found
 
