@@ -32,8 +32,7 @@ RUN = re.compile(r"(<!-- run: build\\(\w+)\\(\w+)\.exe(.*?) -->\n```\n)(.*?)"
 
 
 def pages(root=ROOT):
-    return [path for path in sorted(root.rglob("*.md"))
-            if path.relative_to(root).parts[0] not in ("build", ".git")]
+    return tree("*.md", root)
 
 
 def named(page):
@@ -79,9 +78,8 @@ def bad_links(page):
 # ---- names from the code ---------------------------------------------------
 
 def files_named(name):
-    return [path for path in ROOT.rglob(name.split("/")[-1])
-            if path.relative_to(ROOT).parts[0] not in ("build", ".git") and
-            str(path).endswith("/" + name)]
+    return [path for path in tree(name.split("/")[-1])
+            if str(path).endswith("/" + name)]
 
 
 def defines(path, name):

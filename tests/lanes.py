@@ -20,7 +20,11 @@ KILL_SERVER = """
 import os, pathlib, signal
 at = os.stat(os.environ["MODELS_WINEPREFIX"])
 for cwd in pathlib.Path("/proc").glob("[0-9]*/cwd"):
-    if os.readlink(cwd).endswith(f"/server-{at.st_dev:x}-{at.st_ino:x}"):
+    try:
+        place = os.readlink(cwd)
+    except OSError:
+        continue  # it has ended
+    if place.endswith(f"/server-{at.st_dev:x}-{at.st_ino:x}"):
         os.kill(int(cwd.parent.name), signal.SIGABRT)
 print("FAILED because of that", flush=True)
 signal.pause()

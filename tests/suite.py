@@ -172,6 +172,15 @@ def count_others(command, *, timeout, hide=None, **options):
     return numbers
 
 
+def tree(pattern, root=ROOT):
+    """What is in the folder by that name, but none of what was built: there is much of it,
+    and other tests write there."""
+    return sorted(path for top in root.iterdir()
+                  if top.name not in ("build", ".git")
+                  for path in (top.rglob(pattern) if top.is_dir() else [top])
+                  if path.match(pattern))
+
+
 class Lines:
     """Read lines from a pipe, each with a time limit."""
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from suite import ROOT, Failed, check, fail, finish
+from suite import ROOT, Failed, check, fail, finish, tree
 
 # Made of pieces, so that this file passes its own check.
 PATHS = re.compile("|".join(["/" + "work/", "/" + "root/", "/" + "home/",
@@ -18,10 +18,9 @@ NOT_ASCII = Path("docs/glossary.md")
 
 
 def files(root):
-    for path in sorted(root.rglob("*")):
-        first = path.relative_to(root).parts[0]
-        if first not in (".git", "build") and path.is_file() and \
-                path.suffix not in BINARY and "__pycache__" not in path.parts:
+    for path in tree("*", root):
+        if path.is_file() and path.suffix not in BINARY and \
+                "__pycache__" not in path.parts:
             yield path
 
 
