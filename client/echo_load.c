@@ -146,6 +146,8 @@ static void close_output(FILE *out, const char *name)
 static int report(const struct run *run, FILE *json, FILE *hgrm)
 {
     struct report r = report_make(run);
+    if (r.nothing) /* on standard error: the figures may be for a program */
+        err_print("nothing measured: no echo began in the %.3f s", r.seconds);
     if (!run->options.quiet && json != stdout && hgrm != stdout)
         report_print(&r);
     if (json != NULL) {

@@ -41,7 +41,8 @@ static const char help[] =
     "coordinated omission); with --churn it includes the connect. Percentiles\n"
     "are never too low, and at most 0.1 % too high.\n\n"
     "Exit codes: 0 all echoes right, 1 an echo was wrong or lost, or a\n"
-    "connection refused or cut, 2 bad command line, 3 could not connect.\n";
+    "connection refused or cut, or no echo began in the measured time, 2 bad\n"
+    "command line, 3 could not connect.\n";
 
 /* A number without a sign, then a unit of `units`: pairs of name and factor,
  * the first of which counts when there is none. False if it is none, or the

@@ -54,6 +54,7 @@ struct report report_make(const struct run *run)
     if (connecting > 0)
         r.connects_per_s = (double)r.all.connects / connecting;
     r.valid = r.all.echoes > 0 && r.all.errors.len == 0;
+    r.nothing = r.all.echoes == 0 && r.all.errors.len == 0 && !run->stop;
     return r;
 }
 
@@ -215,7 +216,8 @@ void report_json(const struct report *r, FILE *out)
                 all->errors.entries[i].name, all->errors.entries[i].count);
     fprintf(out,
             "},\n  \"wrong_bytes\": %llu,\n  \"lost_echoes\": %llu,\n"
-            "  \"behind\": %llu,\n  \"early\": %s,\n  \"valid\": %s\n}\n",
+            "  \"behind\": %llu,\n  \"early\": %s,\n"
+            "  \"nothing_measured\": %s,\n  \"valid\": %s\n}\n",
             all->wrong_bytes, all->lost, all->skipped, yes_or_no(r->early),
-            yes_or_no(r->valid));
+            yes_or_no(r->nothing), yes_or_no(r->valid));
 }

@@ -14,8 +14,9 @@ struct report {
     double echoes_per_s;
     double mib_per_s; /* in each direction */
     double connects_per_s;
-    bool early; /* ended before its time */
-    bool valid; /* something was measured, and every echo was right */
+    bool early;   /* ended before its time */
+    bool valid;   /* something was measured, and every echo was right */
+    bool nothing; /* nothing was measured, though all went well */
 };
 
 /* Once the threads of all workers have ended. The caller hands the report to

@@ -317,7 +317,9 @@ def case_reset():
 def case_never_answers():
     run = against(say_nothing, "-c", 3, "--timeout", 1, code=1)
     run.expect_trouble("WSAETIMEDOUT", r"silent for 1 s, with 0 of 64 bytes",
-                       lost_echoes=3, echoes=0)
+                       lost_echoes=3, echoes=0, nothing_measured=False)
+    if "nothing measured" in run.err:
+        fail(f"the error alone explains it:\n{run.err}")
     expect("errors", run.json["errors"], {"WSAETIMEDOUT": 3})
 
 
@@ -392,6 +394,27 @@ def case_behind():
     expect_match("in words", run.out, r"behind +\d+ more echoes were due")
 
 
+def case_nothing_measured():
+    """The first echo begins in the warm-up and comes back after the end."""
+    def late(conn, _):
+        for data in received(conn):
+            time.sleep(2)
+            conn.sendall(data)
+    said = r"^echo_load: nothing measured: no echo began in the 0\.3\d\d s$"
+    times = ["--warmup", "500ms", "--duration", "300ms", "-c", "2"]
+    run = against(late, *times, code=1)
+    expect_match("standard error", run.err, rf"(?m){said}")
+    expect_match("figures", run.out, "not valid: no echo was measured")
+    done = json_on_standard_output(late, *times)
+    expect("exit code", done.returncode, 1)
+    expect_match("standard error", done.stderr.decode().replace("\r", ""),
+                 rf"(?m){said}")
+    for result in (run.json, json.loads(done.stdout)):
+        expect("in JSON", [result[key] for key in (
+            "nothing_measured", "valid", "early", "echoes", "errors")],
+               [True, False, False, 0, {}])
+
+
 def case_latency_is_about_right():
     def slow(conn, _):
         for data in received(conn):
@@ -446,14 +469,20 @@ def case_json_agrees_with_the_text():
     expect("its largest", round(seen[-1][0] / 1000, 1), us["max"])
 
 
-def case_json_on_standard_output():
-    with Server(echo) as server:
-        done = subprocess.run(WINE + [LOAD, *SHORT, "--json", "-",
+def json_on_standard_output(behave, *args):
+    with Server(behave) as server:
+        return subprocess.run(WINE + [LOAD, *args, "--json", "-",
                                       str(server.port)],
                               stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=LONG_S, check=False)
+
+
+def case_json_on_standard_output():
+    done = json_on_standard_output(echo, *SHORT)
     expect("exit code", done.returncode, 0)
-    expect("valid", json.loads(done.stdout)["valid"], True)
+    result = json.loads(done.stdout)
+    expect("valid", result["valid"], True)
+    expect("nothing measured", result["nothing_measured"], False)
 
 
 def case_other_seeds_come_from_other_addresses():
@@ -636,11 +665,14 @@ def case_interrupt_while_the_server_hangs():
     """Nobody waits for its timeout, and nothing is called lost that had no
     time to come."""
     began = time.monotonic()
-    process, _, _, result = interrupt(say_nothing, "--timeout", "60")
+    process, _, err, result = interrupt(say_nothing, "--timeout", "60")
     if time.monotonic() - began > 30:
         fail(f"it took {time.monotonic() - began:.0f} s")
     expect("errors", result["errors"], {})
     expect("nothing measured, so exit code", process.returncode, 1)
+    expect("but that was asked for", (result["nothing_measured"],
+                                      "nothing measured" in err),
+           (False, False))
 
 
 def case_interrupt_while_it_connects():
