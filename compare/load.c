@@ -132,25 +132,34 @@ static bool read_histogram(const char *json, struct histogram *latency)
     return true;
 }
 
-/* The first line of its standard error that tells of trouble. */
+/* The first line of its standard error that tells of trouble. Lines of others,
+ * such as the system's own, begin in another way. When there is none, what is
+ * known: a client that was ended from outside had no time to say more. */
 static void read_trouble(const char *said, unsigned long code, double echoes,
                          char *why, size_t size)
 {
-    snprintf(why, size,
-             "the load client gives no reason (exit code %lu, %.0f echoes)",
-             code, echoes);
+    static const char ours[] = "echo_load: ";
+    const char *last = "nothing";
+    size_t last_len = strlen(last);
     for (const char *line = said; *line != '\0';) {
         size_t len = strcspn(line, "\r\n");
-        const char *text = strstr(line, ": ");
         const char *mark = strstr(line, begin_mark);
-        if (len > 0 && text != NULL && text < line + len &&
+        if (strncmp(line, ours, sizeof ours - 1) == 0 &&
             (mark == NULL || mark > line + len)) {
-            snprintf(why, size, "%.*s", (int)(len - (size_t)(text + 2 - line)),
-                     text + 2);
+            snprintf(why, size, "%.*s", (int)(len - (sizeof ours - 1)),
+                     line + sizeof ours - 1);
             return;
+        }
+        if (len > 0) {
+            last = line;
+            last_len = len;
         }
         line += len + strspn(line + len, "\r\n");
     }
+    snprintf(why, size,
+             "the load client ended with exit code %lu and %.0f echoes; the "
+             "last it said: %.*s",
+             code, echoes, (int)last_len, last);
 }
 
 bool load_finish(struct load *load, struct load_figures *f,

@@ -404,6 +404,26 @@ def case_others_servers():
     page_agrees(run)
 
 
+def case_a_load_client_that_says_nothing_of_ours():
+    """What is known is told: here another program has its name."""
+    folder = FILES / "strange"
+    folder.mkdir()
+    for name in ("compare", "select"):
+        shutil.copy(BUILD / "bin" / f"{name}.exe", folder)
+    shutil.copy(BUILD / "bin" / "echo_client.exe", folder / "echo_load.exe")
+    page, js = folder / "report.html", folder / "report.json"
+    done = subprocess.run(
+        [str(WINE), str(folder / "compare.exe"), *SHORT, "--only", "select",
+         "--report", f"Z:{page}", "--json", f"Z:{js}"], cwd=ROOT,
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG_S,
+        check=False)
+    expect("exit code", done.returncode, 1)
+    for scenario in json.loads(js.read_text())["scenarios"]:
+        expect_match("why", scenario["results"][0]["why"],
+                     "round 1: the load client ended with exit code 2 and 0 "
+                     "echoes; the last it said: echo_client: .*'--connections'")
+
+
 def case_a_server_that_knows_only_its_port():
     """Like most servers of students: --port N, and no other word of ours."""
     foreign = FILES / "foreign.bat"
