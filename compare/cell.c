@@ -43,6 +43,7 @@ static void set_figures(struct figures *f, const struct load_figures *got,
                         const struct scenario *scenario, struct span span)
 {
     *f = (struct figures){
+        .seconds = scenario->seconds,
         .echoes = got->echoes,
         .echoes_per_s = got->echoes_per_s,
         .mib_per_s = got->mib_per_s,
@@ -81,7 +82,8 @@ static bool measured_load(const struct running *running,
         ok = load_finish(load, &got, latency, why, size);
         if (ok) {
             set_figures(figures, &got, latency, s, span);
-            histogram_merge(all, latency);
+            if (!scenario_too_short(s, got.echoes))
+                histogram_merge(all, latency);
         }
     }
     load_free(load);
@@ -125,15 +127,15 @@ static bool beside_idle(const struct running *running, const struct scenario *s,
     return ok;
 }
 
-bool cell_run(struct subject *subject, const struct scenario *s,
-              struct figures *figures, struct histogram *latency,
-              double *start_ms, char *why, size_t size)
+enum cell_end cell_run(struct subject *subject, const struct scenario *s,
+                       struct figures *figures, struct histogram *latency,
+                       double *start_ms, char *why, size_t size)
 {
     struct running running;
     why[0] = '\0';
     if (!subject_start(subject, &running, why, size)) {
         snprintf(subject->dead, sizeof subject->dead, "%s", why);
-        return false;
+        return CELL_WRONG;
     }
     *start_ms = running.start_ms;
     bool ok = s->kind == KIND_FLOODS
@@ -143,7 +145,16 @@ bool cell_run(struct subject *subject, const struct scenario *s,
                   : measured_load(&running, s, figures, latency, why, size);
     if (!ok) {
         subject_abandon(&running, why, size);
-        return false;
+        return CELL_WRONG;
     }
-    return subject_stop(&running, NULL, why, size);
+    if (!subject_stop(&running, NULL, why, size))
+        return CELL_WRONG;
+    if (!scenario_too_short(s, figures->echoes))
+        return CELL_RIGHT;
+    snprintf(why, size,
+             "%.0f echoes in %g s are too few for %u client%s; no longer time "
+             "is tried",
+             figures->echoes, s->seconds, s->clients,
+             s->clients == 1 ? "" : "s");
+    return CELL_TOO_SHORT;
 }

@@ -4,11 +4,15 @@
 
 #include "compare/results.h"
 
-/* Start the server cold, load it, stop it. True: everything was right, and the
- * figures are set and the latencies added; otherwise `why` tells. Nothing runs
- * afterwards in either case. */
-bool cell_run(struct subject *subject, const struct scenario *scenario,
-              struct figures *figures, struct histogram *latency,
-              double *start_ms, char *why, size_t size);
+enum cell_end {
+    CELL_RIGHT,     /* the figures are set and the latencies added */
+    CELL_WRONG,     /* `why` tells */
+    CELL_TOO_SHORT, /* nothing was wrong, but too few echoes; `why` tells */
+};
+
+/* Start the server cold, load it, stop it. Nothing runs afterwards. */
+enum cell_end cell_run(struct subject *subject, const struct scenario *scenario,
+                       struct figures *figures, struct histogram *latency,
+                       double *start_ms, char *why, size_t size);
 
 #endif

@@ -9,6 +9,9 @@
  * each time another server is the first. What is shown is the median of the
  * rounds, and how far they lie apart.
  *
+ * A time in which not every client has had its turn is too short: that cell is
+ * measured again, four times as long, and so is all of that load from then on.
+ *
  * A server that fails costs its own row, which says how. A wrong byte makes a
  * result invalid: it is listed, and not charted.
  */
@@ -80,6 +83,8 @@ static void run_cell(struct comparison *c, size_t scenario, size_t subject,
 {
     struct result *r = result_of(c, scenario, subject);
     struct subject *s = &c->subjects[subject];
+    struct scenario *load = &c->scenarios[scenario];
+    enum cell_end end;
     struct figures figures;
     char why[WHY_SIZE];
     double start_ms = 0;
@@ -89,11 +94,13 @@ static void run_cell(struct comparison *c, size_t scenario, size_t subject,
         snprintf(r->why, sizeof r->why, "%s", s->dead);
         return;
     }
-    bool ok = cell_run(s, &c->scenarios[scenario], &figures, r->latency,
-                       &start_ms, why, sizeof why);
+    do
+        end =
+            cell_run(s, load, &figures, r->latency, &start_ms, why, sizeof why);
+    while (end == CELL_TOO_SHORT && !stopping && scenario_lengthen(load));
     if (stopping)
         return; /* it may have been cut short by the key that stops us */
-    if (!ok) {
+    if (end != CELL_RIGHT) {
         snprintf(r->why, sizeof r->why, "round %u: %.*s", round + 1,
                  (int)sizeof r->why - 20, why);
         return;
@@ -127,10 +134,11 @@ static void run(struct comparison *c)
             printf("round %u of %lu\n", round + 1, c->options->rounds);
             fflush(stdout);
         }
+        double this_one = clock_ms(); /* earlier ones may have been shorter */
         run_round(c, round, began);
         c->rounds += !stopping;
         double spent = (clock_ms() - c->began_ms) / 1000;
-        double a_round = (clock_ms() - began) / 1000 / (round + 1);
+        double a_round = (clock_ms() - this_one) / 1000;
         if (c->options->budget > 0 && spent + a_round > c->options->budget)
             break;
     }

@@ -132,6 +132,12 @@ static bool read_histogram(const char *json, struct histogram *latency)
     return true;
 }
 
+static bool is_true(const char *json, const char *key)
+{
+    const char *value = value_of(json, key);
+    return value != NULL && strncmp(value, "true", 4) == 0;
+}
+
 /* The first line of its standard error that tells of trouble. Lines of others,
  * such as the system's own, begin in another way. When there is none, what is
  * known: a client that was ended from outside had no time to say more. */
@@ -178,7 +184,8 @@ bool load_finish(struct load *load, struct load_figures *f,
                 read_number(json, "connects_per_s", &f->connects_per_s);
     if (!ended)
         snprintf(why, size, "the load client did not end");
-    else if (code != EXIT_STOPPED)
+    else if (code != EXIT_STOPPED &&
+             !(read && is_true(json, "nothing_measured")))
         read_trouble(said != NULL ? said : "", code, read ? f->echoes : 0, why,
                      size);
     else if (!read || (latency != NULL && !read_histogram(json, latency)))

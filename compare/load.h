@@ -43,7 +43,8 @@ bool load_wait_begin(struct load *load);
 bool load_wait(struct load *load, double seconds);
 
 /* Wait for its end. True: every byte was right; then the figures are set, and
- * the latencies of all echoes are added to `latency`, unless that is NULL. */
+ * the latencies of all echoes are added to `latency`, unless that is NULL. It
+ * may be that no echo was measured at all: the time was too short. */
 bool load_finish(struct load *load, struct load_figures *figures,
                  struct histogram *latency, char *why, size_t size);
 

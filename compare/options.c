@@ -15,7 +15,7 @@
 static const char help[] =
     "compare: the six servers side by side, every byte verified\n\n"
     "usage: compare [options]\n\n"
-    "      --quick          fewer loads, 90 seconds at most\n"
+    "      --quick          fewer loads, a minute and a half\n"
     "      --full           more clients, rounds and time: half an hour\n"
     "      --servers NAME=PATH,NAME=PATH,...\n"
     "                       other servers in the same run; after PATH may\n"
@@ -25,7 +25,8 @@ static const char help[] =
     "      --only NAME,...  only these; blocking is the baseline\n"
     "      --rounds N       1 to 100; quick 3, default 5, full 7\n"
     "      --seconds S      measured time of a load in a round, 0.1 to 60;\n"
-    "                       quick 0.2, default 0.5, full 2\n"
+    "                       quick 0.2, default 0.5, full 2; four times\n"
+    "                       as long where that is too short, and again\n"
     "      --pin            servers on the first processor, the load on the\n"
     "                       others: steadier, and says less about a server\n"
     "                       with many threads\n"
@@ -36,8 +37,10 @@ static const char help[] =
     "      --version        the version\n\n"
     "The servers and echo_load.exe have to be in the folder of compare.exe.\n"
     "In each round every server is started cold for every load, in an order\n"
-    "that changes. A path with blanks stands in quotes. Ctrl+C ends early,\n"
-    "and what was measured is reported.\n\n"
+    "that changes. A round with fewer echoes than clients is too short: it is\n"
+    "measured again, and that load is measured longer from then on. A path\n"
+    "with blanks stands in quotes. Ctrl+C ends early, and what was measured\n"
+    "is reported.\n\n"
     "Exit codes: 0 all servers were right, 1 one was not, or the report\n"
     "could not be written, or the run was ended early, 2 bad command line.\n";
 

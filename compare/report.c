@@ -187,8 +187,9 @@ enum { METRICS = sizeof metrics / sizeof metrics[0] };
 
 static void put_round(const struct figures *f, FILE *out)
 {
+    put_field(out, "{\"seconds\":", f->seconds);
     for (size_t i = 0; i < METRICS; i++) {
-        fprintf(out, "%c\"%s\":", i > 0 ? ',' : '{', metrics[i].name);
+        fprintf(out, ",\"%s\":", metrics[i].name);
         put_number(out, figure_at(f, metrics[i].offset));
     }
     fputc('}', out);
@@ -309,14 +310,14 @@ static void put_cell(const char *text, FILE *out)
 }
 
 static void put_row_head(const struct comparison *c, size_t scenario,
-                         size_t subject, FILE *out)
+                         size_t subject, double seconds, FILE *out)
 {
     const struct scenario *s = &c->scenarios[scenario];
     const struct subject *of = &c->subjects[subject];
     const struct result *r = result_of(c, scenario, subject);
     fprintf(out, "%s,%s,", s->id, scenario_kind_name(s->kind));
     put_cell(s->name, out);
-    fprintf(out, ",%u,%u,%g,", s->clients, s->bytes, s->seconds);
+    fprintf(out, ",%u,%u,%g,", s->clients, s->bytes, seconds);
     put_cell(of->name, out);
     fprintf(out, ",%s,%s,%s,", of->model != NULL ? of->model : "",
             of->baseline ? "true" : "false",
@@ -331,7 +332,10 @@ static void put_rows(const struct comparison *c, size_t scenario,
     const struct result *r = result_of(c, scenario, subject);
     size_t rows = result_counts(r) ? r->count : 1;
     for (size_t i = 0; i < rows; i++) {
-        put_row_head(c, scenario, subject, out);
+        put_row_head(c, scenario, subject,
+                     result_counts(r) ? r->rounds[i].seconds
+                                      : c->scenarios[scenario].seconds,
+                     out);
         if (result_counts(r))
             fprintf(out, ",%zu", i + 1);
         else

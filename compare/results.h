@@ -28,7 +28,8 @@ static inline bool is_known(double value)
 
 /* One server, one load, one round. */
 struct figures {
-    double echoes; /* in the measured time, every byte compared */
+    double seconds; /* measured: the rounds of a load need not be alike */
+    double echoes;  /* in that time, every byte compared */
     double echoes_per_s;
     double mib_per_s;
     double connects_per_s;

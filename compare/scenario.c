@@ -64,6 +64,21 @@ struct scenario *scenarios_make(const struct options *options, size_t *count)
     return made;
 }
 
+bool scenario_too_short(const struct scenario *s, double echoes)
+{
+    /* With churn there is no turn: whoever comes is a new client. */
+    return echoes < (s->kind == KIND_CHURN ? 1 : s->clients);
+}
+
+bool scenario_lengthen(struct scenario *s)
+{
+    const double most = 60;
+    if (s->seconds >= most)
+        return false;
+    s->seconds = s->seconds * 4 < most ? s->seconds * 4 : most;
+    return true;
+}
+
 const char *scenario_kind_name(enum scenario_kind kind)
 {
     static const char *const names[] = {"echo",  "size", "bulk",

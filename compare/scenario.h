@@ -2,6 +2,7 @@
 #ifndef COMPARE_SCENARIO_H
 #define COMPARE_SCENARIO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "compare/options.h"
@@ -23,11 +24,18 @@ struct scenario {
     unsigned others;  /* that are not: silent ones, or floods */
     unsigned bytes;   /* of a message */
     unsigned pipeline;
-    double seconds; /* measured */
+    double seconds; /* measured; longer when that turns out to be too short */
 };
 
 /* Those of options->mode. The caller frees them. */
 struct scenario *scenarios_make(const struct options *options, size_t *count);
+
+/* So few echoes: then there is a client that has not had its turn, and the
+ * figures tell how a load begins, not how it goes. */
+bool scenario_too_short(const struct scenario *scenario, double echoes);
+
+/* From now on four times as long. False: it is as long as it can be. */
+bool scenario_lengthen(struct scenario *scenario);
 
 /* "echo", as the report calls it. */
 const char *scenario_kind_name(enum scenario_kind kind);

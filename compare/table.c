@@ -91,6 +91,31 @@ static void print_troubles(const struct comparison *c)
     }
 }
 
+/* Where a load was measured longer than asked for. */
+static void print_lengthened(const struct comparison *c)
+{
+    const char *before = "\n";
+    for (size_t i = 0; i < c->scenario_count; i++) {
+        const struct scenario *s = &c->scenarios[i];
+        double asked = c->options->seconds;
+        double shortest = s->seconds;
+        if (s->seconds == asked)
+            continue;
+        for (size_t k = 0; k < c->subject_count; k++) {
+            const struct result *r = result_of(c, i, k);
+            for (size_t n = 0; result_counts(r) && n < r->count; n++)
+                if (r->rounds[n].seconds < shortest)
+                    shortest = r->rounds[n].seconds;
+        }
+        printf("%s%s: rounds of ", before, s->id);
+        if (shortest < s->seconds)
+            printf("%g to ", shortest);
+        printf("%g s; %g s were too short for %u client%s\n", s->seconds, asked,
+               s->clients, s->clients == 1 ? "" : "s");
+        before = "";
+    }
+}
+
 void report_print(const struct comparison *c)
 {
     size_t shown[SHOWN_MOST];
@@ -110,4 +135,5 @@ void report_print(const struct comparison *c)
     for (size_t i = 0; i < c->subject_count; i++)
         print_row(c, i, shown, count);
     print_troubles(c);
+    print_lengthened(c);
 }

@@ -212,10 +212,12 @@ def churn(data):
 def run_of(data):
     at = data["environment"]
     seconds = data["loads"][0]["seconds"]
+    others = "".join(f" ({load['name']}: up to {load['seconds']:g} s)"
+                     for load in data["loads"] if load["seconds"] != seconds)
     return textwrap.fill(
         f"Measured on {data['date'][:10]} on {at['system']}, {at['cpu']}, "
         f"{at['processors']} processors, built with {at['build']}: "
-        f"{data['rounds']} rounds of {seconds:g} s for each server and load, "
+        f"{data['rounds']} rounds of {seconds:g} s{others} for each server and load, "
         "in turns, servers and wineserver on one processor, the load on the "
         "other.", 80)
 

@@ -309,8 +309,11 @@ async function check_csv(page, { data }) {
     same(rows.filter((row) => row.includes(',false,') &&
         /,true,/.test(row) === false && row.endsWith(','.repeat(10))).length,
     bad, 'invalid rows, without figures');
-    const first = results[0].rounds[0];
+    const { seconds = data.scenarios[0].seconds, ...first } =
+        results[0].rounds[0];
     sure(rows[1].endsWith(Object.values(first).join(',')), 'first row');
+    same(+rows[1].split(`,${data.scenarios[0].bytes},`)[1].split(',')[0],
+        seconds, 'seconds of the first round');
 }
 
 async function check_keyboard(page) {
