@@ -23,7 +23,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from suite import BUILD, MODELS, ROOT, WINE, Failed, check, fail, finish, run
+from suite import (BUILD, MODELS, ROOT, WINE, Failed, check, fail, finish, run,
+                   tree)
 
 UPDATE = "--update" in sys.argv[1:]
 FENCE = re.compile(r"^```.*?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
