@@ -108,7 +108,7 @@ def children(mark):
 
 def nobody_left(mark):
     """Ended processes take a moment to go."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + suite.PATIENCE
     while left := children(mark):
         if time.monotonic() > deadline:
             fail(f"still running: {left}")
@@ -506,7 +506,7 @@ def refused(words, *args, code=2):
     expect(f"{args}: exit code", done.returncode, code)
     expect(f"{args}: lines", len(said.splitlines()), 1)
     expect_match(f"{args}: standard error", said, words)
-    if done.stdout or time.monotonic() - began > 5:
+    if done.stdout or time.monotonic() - began > suite.PATIENCE:
         fail(f"{args}: began to run: {done.stdout.decode()}")
 
 
