@@ -25,7 +25,7 @@ static void expect_refusal(struct test *t)
     struct peer *p = peer_begin(t);
     peer_say(p, 10);
     p->wants_end = true;
-    peers_stall(t, still(t, 200), limit(t, 2000));
+    peers_stall(t, stillness(t, 200), limit(t, 2000));
     bool ended = peer_expect_end(p, limit(t, 2000));
     if (p->received > 0)
         fail(t,

@@ -16,7 +16,7 @@ static void one_byte(struct test *t)
     step(t, "send 1 byte", "the same byte comes back");
     peer_echo(p, 1);
     step(t, "send nothing for 200 ms", "nothing comes back");
-    peer_expect_nothing(p, still(t, 200));
+    peer_expect_nothing(p, stillness(t, 200));
 }
 
 static const char *hint_for_value(unsigned value)
@@ -110,7 +110,7 @@ static void behind_reader(struct test *t)
     peer_say(p, 32u << 20);
     step(t, "send 32 MiB without reading until nothing moves any more",
          "the server stops reading");
-    peers_stall(t, still(t, 400), limit(t, ANSWER_MS));
+    peers_stall(t, stillness(t, 400), limit(t, ANSWER_MS));
     p->mute = false;
     step(t, "now read and go on sending", "all 32 MiB come back in order");
     peers_settle(t);

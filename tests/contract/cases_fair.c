@@ -60,7 +60,7 @@ static void floods_beside_ping(struct test *t)
         peer_say(peer_connect(t), (uint64_t)1 << 40);
     /* A list of clients may be served from either end. */
     pings[1] = peer_connect(t);
-    peers_stall(t, still(t, RUN_UP_MS), still(t, RUN_UP_MS));
+    peers_stall(t, stillness(t, RUN_UP_MS), stillness(t, RUN_UP_MS));
     step(t,
          "a client from before them and one from after them send 64 bytes %u "
          "times, waiting for each answer",

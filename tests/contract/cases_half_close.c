@@ -63,7 +63,7 @@ static void owed(struct test *t, unsigned mib)
     p->mute = true;
     p->fin = true;
     peer_say(p, (uint64_t)mib << 20);
-    peers_stall(t, still(t, 200), limit(t, ANSWER_MS));
+    peers_stall(t, stillness(t, 200), limit(t, ANSWER_MS));
     p->mute = false;
     step(t, "read everything", "all %u MiB come back, then the server's FIN",
          mib);

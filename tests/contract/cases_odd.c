@@ -148,7 +148,7 @@ static void rest_after_vanishing(struct test *t)
         p->mute = n > 20;
         peer_say(p, n > 20 ? 1000000 : 100);
     }
-    peers_stall(t, still(t, 100), limit(t, ANSWER_MS));
+    peers_stall(t, stillness(t, 100), limit(t, ANSWER_MS));
     for (struct peer *p = t->peers; p != NULL; p = p->next)
         if (p->number % 2 == 0)
             peer_reset(p);

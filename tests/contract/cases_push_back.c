@@ -23,7 +23,7 @@ static struct peer *stuffed_client(struct test *t)
 static void must_stall(struct test *t)
 {
     /* Long enough for a server that a loaded machine makes wait. */
-    peers_stall(t, still(t, 1000), limit(t, 6 * ANSWER_MS));
+    peers_stall(t, stillness(t, 1000), limit(t, 6 * ANSWER_MS));
     for (struct peer *p = t->peers; p != NULL; p = p->next)
         if (p->mute && p->sent == p->quota)
             fail(t, no_limit_hint,

@@ -42,14 +42,14 @@ static void clients_in_all_states(struct test *t)
         p->mute = true;
         peer_say(p, 64u << 20);
     }
-    peers_stall(t, still(t, STILL_MS), limit(t, ANSWER_MS));
+    peers_stall(t, stillness(t, STILL_MS), limit(t, ANSWER_MS));
     step(t, "client #6 has sent its FIN and does not read the echo",
          "the server is closing it");
     struct peer *p = peer_connect(t);
     p->mute = true;
     p->fin = true;
     peer_say(p, 1u << 20);
-    peers_stall(t, still(t, STILL_MS), limit(t, ANSWER_MS));
+    peers_stall(t, stillness(t, STILL_MS), limit(t, ANSWER_MS));
 
     /* From here on any end is right. */
     for (p = t->peers; p != NULL; p = p->next)
@@ -98,7 +98,7 @@ static void under_load(struct test *t)
         p->send_max = BITE;
         peer_say(p, (uint64_t)1 << 40);
     }
-    peers_stall(t, still(t, RUN_UP_MS), still(t, RUN_UP_MS));
+    peers_stall(t, stillness(t, RUN_UP_MS), stillness(t, RUN_UP_MS));
     for (struct peer *p = t->peers; p != NULL; p = p->next)
         p->tolerant = true; /* any end is right now */
     step(t, "end standard input while they go on", "exit code 0 within %lu ms",

@@ -59,7 +59,7 @@ static void reset_mid_send(struct test *t)
         p->mute = true;
         p->tolerant = true;
         peer_say(p, 64u << 20);
-        peers_stall(t, still(t, 200), limit(t, ANSWER_MS));
+        peers_stall(t, stillness(t, 200), limit(t, ANSWER_MS));
         peer_reset(p);
         still_served(watching);
     }
@@ -77,7 +77,7 @@ static void reset_unread(struct test *t)
         p->mute = true;
         p->tolerant = true;
         peer_say(p, 200000);
-        peers_stall(t, still(t, 30), limit(t, ANSWER_MS));
+        peers_stall(t, stillness(t, 30), limit(t, ANSWER_MS));
         peer_close(p);
     }
     still_served(watching);

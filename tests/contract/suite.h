@@ -148,7 +148,7 @@ unsigned long limit(const struct test *t, unsigned long ms);
 /* How long nothing has to happen until a case believes that nothing will, in
  * milliseconds. Shorter with a --scale below 1, but never longer: on a slow
  * machine too few bytes may move by then, and that blames nobody. */
-unsigned long still(const struct test *t, unsigned long ms);
+unsigned long stillness(const struct test *t, unsigned long ms);
 
 /* The usual limit for any single answer. */
 enum { ANSWER_MS = 5000 };

@@ -163,7 +163,7 @@ unsigned long limit(const struct test *t, unsigned long ms)
     return (unsigned long)((double)ms * t->suite->scale);
 }
 
-unsigned long still(const struct test *t, unsigned long ms)
+unsigned long stillness(const struct test *t, unsigned long ms)
 {
     return t->suite->scale < 1.0 ? limit(t, ms) : ms;
 }
