@@ -7,9 +7,13 @@
 `make -f Makefile.mingw test` builds first and then calls this. A test mostly
 waits, so several jobs run at the same time, in lanes. Each lane has a Wine of
 its own: a wineserver is one thread, and what one job does to it is nobody
-else's affair. What is printed is in the order of the parts all the same, with
-a line per check; the sum of all is the last line. What each job printed is
-kept in build/reports.
+else's affair. And a lane keeps to one processor: to wake a program on another
+one costs a virtual machine more than all else, and makes each echo nearly twice
+as dear. Jobs in which threads should meet as on a real machine may use all.
+
+What is printed is in the order of the parts all the same, with a line per
+check; the sum of all is the last line. What each job printed is kept in
+build/reports.
 
 LANES=N sets the number of lanes; as it is, three for each processor.
 """
@@ -32,7 +36,8 @@ WINE = ROOT / "tools" / "wine.sh"
 MODELS = ["select", "asyncselect", "eventselect", "overlapped_event",
           "overlapped_routine", "iocp"]
 
-LANES = int(os.environ.get("LANES", 3 * len(os.sched_getaffinity(0))))
+PROCESSORS = sorted(os.sched_getaffinity(0))
+LANES = int(os.environ.get("LANES", 3 * len(PROCESSORS)))
 # No job needs this long; one that hangs must not hang the whole.
 LIMIT_S = int(os.environ.get("TEST_LIMIT", 900))
 CLOSING = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
@@ -43,11 +48,12 @@ CLOSING = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 class Job:
     """One command that prints a line per check and, at its end, its sums."""
 
-    def __init__(self, name, *command, part="", seconds=10, alone=False,
-                 after=None):
+    def __init__(self, name, *command, part="", seconds=10, wide=False,
+                 alone=False, after=None):
         self.part, self.name = part, name
         self.command = [str(word) for word in command]
         self.seconds = seconds  # about; the longest jobs start first
+        self.wide = wide or alone  # it may use all processors
         self.alone = alone      # it measures times: nothing runs beside it
         self.after = after      # the name of a job that has to end before
         self.lines = []
@@ -82,19 +88,19 @@ PARTS = {
     "real_clients": [Job("", *python("real_clients"))],
     "window": [Job("", *python("window/window"), seconds=20)],
     "trace": [Job("", *python("trace/trace"), seconds=60)],
-    "contract": [Job(model, *python("contract", model), seconds=50)
+    "contract": [Job(model, *python("contract", model), seconds=50, wide=True)
                  for model in (*MODELS, "blocking")],
     "builds": [Job(f"{way}-{model}", *python("contract", f"--{way}", model),
                    seconds=55) for way in ("plain", "traced")
                for model in MODELS],
     "faults": [Job("", *python("faults/faults", "build/faults"), seconds=40)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 13))],
-    "compare": [Job("quick", *python("compare/compare_test", "quick"),
-                    seconds=100, alone=True),
+    "compare": [Job("quick", *python("compare/compare_test", "quick",
+                                     "pinned"), seconds=120, alone=True),
                 Job("troubles", *python("compare/compare_test", "troubles"),
                     seconds=60),
                 Job("others", *python("compare/compare_test", "-quick",
-                                      "-troubles"), seconds=80)],
+                                      "-pinned", "-troubles"), seconds=80)],
     "report": [Job("", *python("report/report"), seconds=20)],
     "sanitize": [Job("build", *python("sanitize/sanitize", "--build"),
                      seconds=60),
@@ -126,6 +132,7 @@ class Wine:
     """The Wine of one lane, and whether its server is still the same one."""
 
     def __init__(self, number):
+        self.number = number
         first = Path(os.environ.get("MODELS_WINEPREFIX", BUILD / "wine"))
         self.prefix = first.with_name(f"{first.name}-{number}") if number \
             else first
@@ -133,13 +140,20 @@ class Wine:
                         WINE=str(WINE), PYTHONUNBUFFERED="1",
                         PYTHONDONTWRITEBYTECODE="1")
         self.server = None
+        self.wide = True
 
     def call(self, option):
         subprocess.run([WINE, option], env=self.env, check=option != "--end",
                        stdin=subprocess.DEVNULL, timeout=300)
 
-    def start(self):
-        """Have a server that stays until end()."""
+    def start(self, wide):
+        """Have a server that stays until end(), on all processors or on one.
+        It and its programs go where the thread may go that starts them."""
+        if wide != self.wide:
+            self.end()
+            self.wide = wide
+            os.sched_setaffinity(0, PROCESSORS if wide else
+                                 {PROCESSORS[self.number % len(PROCESSORS)]})
         self.call("--prepare")
         if self.server is None:
             self.server = os.pidfd_open(self.server_pid())
@@ -238,7 +252,7 @@ class Runner:
         nothing that it said about our programs means anything."""
         began = time.monotonic()
         for _ in range(2):
-            wine.start()
+            wine.start(job.wide)
             wine.last_words()
             first = len(job.lines)
             status = self.once(job, wine)
