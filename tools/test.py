@@ -79,10 +79,11 @@ def broken(clauses):
 # In the order in which they are shown.
 PARTS = {
     **{name: [Job("", *python(name))] for name in
-       ("selftest", "lanes", "text", "shape", "imports", "cmd_shell", "dist",
+       ("selftest", "text", "shape", "imports", "cmd_shell", "dist",
         "grader")},
+    "lanes": [Job("", *python("lanes"), seconds=30)],
     "docs": [Job("", *python("docs"), seconds=40)],
-    "unit": [Job("", WINE, "build/tests/unit.exe")],
+    "unit": [Job("", WINE, "build/tests/unit.exe", seconds=15)],
     "echo_client": [Job("", *python("client/echo_client_test"), seconds=20)],
     "echo_load": [Job("", *python("client/echo_load_test"), seconds=50)],
     "real_clients": [Job("", *python("real_clients"))],
@@ -101,7 +102,8 @@ PARTS = {
                 Job("troubles", *python("compare/compare_test", "troubles"),
                     seconds=60),
                 Job("others", *python("compare/compare_test", "-quick",
-                                      "-pinned", "-troubles"), seconds=80)],
+                                      "-pinned", "-troubles"), seconds=110,
+                    after="quick")],
     "report": [Job("", *python("report/report"), seconds=20)],
     "sanitize": [Job("build", *python("sanitize/sanitize", "--build"),
                      seconds=60),
@@ -199,10 +201,11 @@ class Runner:
     """Lanes take jobs; the main thread shows what they print, in order."""
 
     def __init__(self, jobs):
-        # The short ones first, for there to be something to see; then the
-        # longest, so that none is left over at the end.
+        # The short ones first, for there to be something to see; then those
+        # that others wait for; and the longest of the rest, so that none is
+        # left over at the end.
         self.waiting = sorted(jobs, key=lambda job: (
-            job.alone, job.seconds > 10, -job.seconds))
+            job.seconds > 10, not job.alone, -job.seconds))
         self.jobs = jobs
         self.changed = threading.Condition()
         self.running = {}  # of a job: its process
@@ -222,6 +225,10 @@ class Runner:
     def may_run(self, job):
         if any(other.alone for other in self.running):
             return False
+        if not job.alone and any(other.alone and self.waiting.index(other) <
+                                 self.waiting.index(job)
+                                 for other in self.waiting):
+            return False  # or the lanes would never be empty for that one
         if job.alone:
             return not self.running
         return not any(other.part == job.part and other.name == job.after
