@@ -406,7 +406,9 @@ def case_others_servers():
     expect("there: starts", run.server("there")["start_ms"], [])
     expect("there: size", run.server("there")["exe_bytes"], None)
     expect("blank: model", run.server("blank")["model"], None)
-    expect("blank: calls", run.server("blank")["calls_per_echo"], 3)
+    # One wait may tell of a newcomer and of an echo.
+    if abs((calls := run.server("blank")["calls_per_echo"]) - 3) > .03:
+        fail(f"blank: {calls} calls per echo, not 3")
     # That one is not asked for a summary: it is only ended.
     expect("own: calls", run.server("own")["calls_per_echo"], None)
     expect("own: handles", run.server("own")["handles_per_client"], 1)
