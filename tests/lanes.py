@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from suite import ROOT, check, expect, fail, finish, own_wine
+from suite import ROOT, expect, fail, finish, own_wine, run_cases
 
 sys.path.insert(0, str(ROOT / "tools"))
 import test as runner  # noqa: E402
@@ -91,14 +91,19 @@ def case_a_job_that_hangs_is_ended():
         runner.LIMIT_S = before
 
 
-def case_a_server_that_dies_is_named():
-    """The second time all goes well."""
+def dies_once(code):
+    """A job whose Wine dies the first time, and that does this afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         mark = Path(folder) / "mark"
-        status, lines = run(job(
+        return run(job(
             "a", f"import pathlib; mark = pathlib.Path({str(mark)!r})\n"
             f"if not mark.exists():\n  mark.touch()\n  exec({KILL_SERVER!r})\n"
-            "print('5 passed, 0 failed')"))
+            + code))
+
+
+def case_a_server_that_dies_is_named():
+    """The second time all goes well."""
+    status, lines = dies_once("print('5 passed, 0 failed')")
     expect("exit status", status, 0)
     expect("the last line", lines[-1], "5 passed, 0 failed")
     expect("what is said of it", lines[-3],
@@ -106,12 +111,7 @@ def case_a_server_that_dies_is_named():
 
 
 def case_a_fault_after_a_death_is_not_hidden():
-    with tempfile.TemporaryDirectory() as folder:
-        mark = Path(folder) / "mark"
-        status, lines = run(job(
-            "a", f"import pathlib; mark = pathlib.Path({str(mark)!r})\n"
-            f"if not mark.exists():\n  mark.touch()\n  exec({KILL_SERVER!r})\n"
-            "print('4 passed, 1 failed'); exit(1)"))
+    status, lines = dies_once("print('4 passed, 1 failed'); exit(1)")
     expect("exit status", status, 1)
     expect("the last line", lines[-1], "4 passed, 1 failed")
 
@@ -143,10 +143,7 @@ def main():
     os.environ.update(own_wine("lanes"))
     with tempfile.TemporaryDirectory() as folder:
         runner.REPORTS = Path(folder)
-        for name, case in list(globals().items()):
-            if name.startswith("case_"):
-                with check("lanes: " + name[5:].replace("_", " ")):
-                    case()
+        run_cases("lanes", globals())
     finish()
 
 

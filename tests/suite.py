@@ -121,8 +121,8 @@ def run_cases(part, names, words=()):
 
 
 def own_wine(purpose):
-    """From here on, a Wine beside the one we were given: where a test ends it,
-    or starts it in another way. Its name is for tools/test.py to find."""
+    """The environment for a Wine beside the one we were given: for a test that
+    ends it, or starts it in another way. tools/test.py knows it by its name."""
     given = os.environ.get("MODELS_WINEPREFIX", str(BUILD / "wine"))
     return dict(os.environ, MODELS_WINEPREFIX=f"{given}-for-{purpose}")
 

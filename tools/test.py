@@ -340,7 +340,6 @@ class Runner:
             if ended and shown == len(job.lines):
                 return
 
-
     def stop(self):
         """End what runs, begin nothing more."""
         with self.changed:
