@@ -72,8 +72,6 @@ static void urgent(struct test *t)
 
 /* ---- thousands that come and go ------------------------------------------- */
 
-static const struct server_usage no_usage;
-
 static void come_and_go(struct test *t, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -92,15 +90,20 @@ static void come_and_go(struct test *t, unsigned count)
     }
 }
 
-/* The server closes its side a moment after we did: look until it is so. */
+/* The server closes its side a moment after we did: look until it has no more
+ * than so many handles, or until it has closed nothing more for a while. */
 static struct server_usage come_to_rest(struct test *t, unsigned long handles)
 {
-    double deadline = clock_ms() + limit(t, 3000);
-    struct server_usage usage = no_usage;
-    do {
-        peers_stall(t, 50, 50);
-        usage = measure(t);
-    } while (usage.handles > handles && clock_left(deadline) > 0);
+    enum { WHILE_MS = 300, LOOK_MS = 50 };
+    struct server_usage usage = measure(t);
+    double quiet = clock_ms() + limit(t, WHILE_MS);
+    while (usage.handles > handles && clock_left(quiet) > 0) {
+        peers_stall(t, LOOK_MS, LOOK_MS);
+        struct server_usage now = measure(t);
+        if (now.handles < usage.handles)
+            quiet = clock_ms() + limit(t, WHILE_MS);
+        usage = now;
+    }
     return usage;
 }
 

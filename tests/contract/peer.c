@@ -339,6 +339,17 @@ static bool is_busy(const struct peer *p)
     return p->connecting || (!p->mute && !has_all(p));
 }
 
+static bool has_to_send(const struct peer *p)
+{
+    return p->sent < p->quota || (p->fin && !p->fin_sent);
+}
+
+/* Whether there may be echoes that this peer does not want to read now. */
+static bool leaves_unread(const struct peer *p, double now)
+{
+    return (p->mute || now < p->next_read) && p->received < p->sent;
+}
+
 /* What to wait for on this peer's socket: 0 for nothing at the moment. */
 static short interest(const struct peer *p, double now)
 {
@@ -346,7 +357,9 @@ static short interest(const struct peer *p, double now)
         return 0;
     if (p->connecting)
         return POLLWRNORM;
-    bool out = p->sent < p->quota || (p->fin && !p->fin_sent);
+    if (leaves_unread(p, now))
+        return 0; /* see try_to_send() */
+    bool out = has_to_send(p);
     bool in = !p->mute && !(p->sent == p->quota && has_all(p)) &&
               (p->received < p->sent || p->fin_sent || p->wants_end) &&
               now >= p->next_read;
@@ -393,34 +406,56 @@ static void poll_add(struct peer *p, short events)
     poll_set.who[poll_set.count++] = p;
 }
 
-/* Collect the sockets; returns the earliest time at which a slow reader wants
- * to read again, at most `deadline`. */
-static double poll_collect(struct test *t, double deadline)
+/* Wine's server turns round and round, with all that a processor can give, as
+ * long as anybody waits for a socket that has something to read, and be it for
+ * room to send. So a peer that leaves its echoes unread does not wait for room:
+ * it tries to send, and once more after TRY_MS. True if something moved. */
+enum { TRY_MS = 10 };
+
+static bool try_to_send(struct peer *p, double now)
+{
+    if (now < p->next_try)
+        return false;
+    bool moved = move_out(p);
+    p->next_try = moved ? now : now + TRY_MS;
+    return moved;
+}
+
+/* Move the peers that do not wait, collect the sockets of those that do. Makes
+ * `deadline` as early as one of the former wants to go on. */
+static bool poll_collect(struct test *t, double *deadline)
 {
     double now = clock_ms();
+    bool moved = false;
     poll_set.count = 0;
     for (struct peer *p = t->peers; p != NULL; p = p->next) {
         short events = interest(p, now);
         if (events != 0)
             poll_add(p, events);
-        if (p->sock != INVALID_SOCKET && p->next_read > now &&
-            p->next_read < deadline)
-            deadline = p->next_read;
+        if (p->sock == INVALID_SOCKET || p->connecting)
+            continue;
+        if (has_to_send(p) && leaves_unread(p, now)) {
+            moved = try_to_send(p, now) || moved;
+            if (p->next_try < *deadline)
+                *deadline = p->next_try;
+        }
+        if (p->next_read > now && p->next_read < *deadline)
+            *deadline = p->next_read;
     }
-    return deadline;
+    return moved;
 }
 
 /* One round: wait until a peer can move, at most until `deadline`, and move
  * all that can. True if something moved. */
 static bool round_once(struct test *t, double deadline)
 {
-    unsigned long left = clock_left(poll_collect(t, deadline));
-    bool moved = false;
+    bool moved = poll_collect(t, &deadline);
+    unsigned long left = clock_left(deadline);
     if (poll_set.count == 0) {
-        /* Only slow readers, or nobody at all. Nothing to wait for but time,
-         * and nothing can happen meanwhile. */
+        /* Only peers that leave echoes unread, or none at all. Nothing to wait
+         * for but time, and nothing can happen meanwhile. */
         Sleep(left < 20 ? left : 20);
-        return false;
+        return moved;
     }
     if (poll_set.from >= poll_set.count)
         poll_set.from = 0;

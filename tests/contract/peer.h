@@ -34,6 +34,7 @@ struct peer {
     size_t send_max; /* bytes per send() */
     size_t read_max; /* bytes per recv() */
     double read_every, next_read; /* ms; for a slow reader */
+    double next_try;              /* ms; to send, while it reads nothing */
 };
 
 /* Connect one peer, or several in the same instant. */
