@@ -143,13 +143,13 @@ def case_ipv6():
 def case_input_that_pauses_longer_than_the_timeout():
     with Server(echo) as server:
         client = subprocess.Popen(
-            WINE + [CLIENT, "-p", str(server.port), "--timeout", "1"],
+            WINE + [CLIENT, "-p", str(server.port), "--timeout", "3"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE)
         client.stdin.write(b"before\n")
         client.stdin.flush()
         expect("the first echo", client.stdout.read(7), b"before\n")
-        time.sleep(2.5)  # what is tested: nothing is owed, so nothing is late
+        time.sleep(4.5)  # what is tested: nothing is owed, so nothing is late
         out, err = client.communicate(b"after\n", timeout=LONG_S)
     expect("exit code", (client.returncode, err if client.returncode else b""),
            (0, b""))
@@ -160,13 +160,13 @@ def case_output_that_is_not_read_longer_than_the_timeout():
     data = random.Random(23).randbytes(4_000_000)
     with Server(echo) as server:
         client = subprocess.Popen(
-            WINE + [CLIENT, "-p", str(server.port), "--timeout", "1"],
+            WINE + [CLIENT, "-p", str(server.port), "--timeout", "3"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE)
         writer = threading.Thread(
             target=lambda: (client.stdin.write(data), client.stdin.close()))
         writer.start()
-        time.sleep(2.5)  # what is tested: the server is not to blame
+        time.sleep(4.5)  # what is tested: the server is not to blame
         out = client.stdout.read()
         writer.join()
         err = client.stderr.read()

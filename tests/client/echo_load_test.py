@@ -30,7 +30,7 @@ from small_servers import (LONG_S, Server, close_after,  # noqa: E402
                            corrupt, echo, echo_and_more, echo_and_stay,
                            echo_through_a_straw, edited, received,
                            refused_port, reset, say_nothing)
-from suite import expect, expect_match, fail  # noqa: E402
+from suite import at_best, expect, expect_match, fail, late  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
 LOAD = str(suite.BUILD / "bin" / "echo_load.exe")
@@ -105,6 +105,15 @@ def against(behave, *args, code=0):
         return Run(*SHORT, *args, server.port, code=code)
 
 
+def enough(count, measure):
+    """measure(seconds), for as long as it takes to get so many echoes."""
+    for seconds in (0.5, 2, 8, 32):
+        run = measure(f"{seconds}s")
+        if run.json["echoes"] >= count:
+            break
+    return run
+
+
 # ---- cases: right echoes ---------------------------------------------------
 
 def real_server(model, connections):
@@ -148,17 +157,21 @@ def case_iocp_with_1000():
 
 
 def case_churn():
-    with suite.Server("iocp", "--quiet") as server:
-        run = Run("-c", 8, *SHORT, "--churn", server.port)
-        half = Run("-c", 8, *SHORT, "--churn", "--half-close", server.port)
-        lines = server.stop()
-    total = re.search(r"(\d+) clients.* (\d+) bytes", "\n".join(lines))
-    echoes = run.json["echoes"] + half.json["echoes"]
-    expect("bytes by the server's own count", int(total[2]), echoes * 64)
-    if not echoes <= int(total[1]) <= echoes + 16:
-        fail(f"{total[1]} clients for {echoes} echoes")
-    if run.json["connects"] < 20 or half.json["connects"] < 20:
-        fail(f"only {run.json['connects']}, {half.json['connects']} connects")
+    def with_seconds(seconds, *more):
+        with suite.Server("iocp", "--quiet") as server:
+            run = Run("-c", 8, *SHORT, "--duration", seconds, "--churn", *more,
+                      server.port)
+            lines = server.stop()
+        total = re.search(r"(\d+) clients.* (\d+) bytes", "\n".join(lines))
+        echoes = run.json["echoes"]
+        expect("bytes by the server's own count", int(total[2]), echoes * 64)
+        if not echoes <= int(total[1]) <= echoes + 8:
+            fail(f"{total[1]} clients for {echoes} echoes")
+        return run
+    for more in ((), ("--half-close",)):
+        run = enough(20, lambda seconds: with_seconds(seconds, *more))
+        if run.json["connects"] < 20:
+            fail(f"only {run.json['connects']} connects")
 
 
 def case_ipv6():
@@ -190,17 +203,23 @@ def case_a_server_that_pushes_back():
 
 
 def case_pipeline():
-    run = against(in_fours, "-c", 2, "--pipeline", 4, "--timeout", 5)
+    run = enough(40, lambda seconds: against(
+        in_fours, "-c", 2, "--pipeline", 4, "--timeout", 5, "--duration",
+        seconds))
     expect("valid", run.json["valid"], True)
     if run.json["echoes"] < 40:
         fail(f"only {run.json['echoes']} echoes")
 
 
 def case_think():
-    run = against(echo, "-c", 2, "--think", 50, "--duration", "1s")
-    if not 20 <= run.json["echoes"] <= 40:
-        fail(f"{run.json['echoes']} echoes of 2 connections in 1 s, with "
-             "pauses of 50 ms")
+    def attempt():
+        run = against(echo, "-c", 2, "--think", 50, "--duration", "1s")
+        echoes = run.json["echoes"]
+        if not 20 <= echoes <= 40:
+            (fail if echoes > 40 else late)(f"{echoes} echoes of 2 "
+                                            "connections in 1 s, with pauses "
+                                            "of 50 ms")
+    at_best(attempt)
 
 
 def first_bytes(*args):
@@ -225,11 +244,12 @@ def case_seed():
 # ---- cases: servers that are wrong -----------------------------------------
 
 PLACE = 30_007  # byte 55 of echo 468: late, and some of the echo follows
+UNTIL_THEN = ["--duration", "60s"]  # it ends the run
 LIAR = r"connection 1: byte 30007 \(counted from 0\): expected "
 
 
 def case_an_altered_byte():
-    run = against(corrupt(PLACE), "-c", 1, "-s", 640, code=1)
+    run = against(corrupt(PLACE), "-c", 1, "-s", 640, *UNTIL_THEN, code=1)
     run.expect_trouble("WRONG_BYTE", LIAR + r"0x\w\w, got 0x\w\w; 1 byte "
                        r"altered", wrong_bytes=1, lost_echoes=1, early=True)
     sent, got = re.search(r"expected 0x(\w\w), got 0x(\w\w)", run.err).groups()
@@ -238,23 +258,24 @@ def case_an_altered_byte():
 
 
 def case_a_missing_byte():
-    run = against(edited(PLACE, lambda b: b""), "-c", 1, "-s", 640, code=1)
+    run = against(edited(PLACE, lambda b: b""), "-c", 1, "-s", 640,
+                  *UNTIL_THEN, code=1)
     run.expect_trouble("MISSING_BYTE", LIAR + r"0x\w\w, got 0x\w\w; 1 byte "
                        r"missing", wrong_bytes=1)
 
 
 def case_a_byte_too_many():
     run = against(edited(PLACE, lambda b: b"\xa5" + b), "-c", 1, "-s", 640,
-                  code=1)
+                  *UNTIL_THEN, code=1)
     run.expect_trouble("SURPLUS_BYTE", LIAR + r"0x\w\w, got 0x\w\w; 1 byte "
                        r"too many", wrong_bytes=1)
 
 
 def case_the_last_byte_of_an_echo_is_missing():
-    run = against(edited(64 * 10 - 1, lambda b: b""), "-c", 1, "--timeout", 1,
-                  code=1)
+    run = against(edited(64 * 10 - 1, lambda b: b""), "-c", 1, "--timeout", 3,
+                  *UNTIL_THEN, code=1)
     run.expect_trouble("WSAETIMEDOUT", r"connection 1: WSAETIMEDOUT \(10060\) "
-                       r"silent for 1 s, with 639 of 640 bytes back",
+                       r"silent for 3 s, with 639 of 640 bytes back",
                        lost_echoes=1)
 
 
@@ -289,9 +310,9 @@ def case_one_liar_among_fifty():
         if first.is_set():
             return echo(conn, server)
         first.set()
-        return corrupt(1000)(conn, server)
+        return corrupt(100)(conn, server)
     run = against(behave, "-c", 50, code=1)
-    run.expect_trouble("WRONG_BYTE", r"byte 1000 ", wrong_bytes=1,
+    run.expect_trouble("WRONG_BYTE", r"byte 100 ", wrong_bytes=1,
                        lost_echoes=1, early=False)
     expect("how often", run.json["errors"], {"WRONG_BYTE": 1})
 
@@ -361,29 +382,45 @@ def case_unknown_host():
 # ---- cases: time -----------------------------------------------------------
 
 def case_rate():
-    for rate, more in ((50, ["-c", 1]), (200, ["-c", 7, "--pipeline", 2])):
+    """What was due was done, or is told as behind."""
+    def attempt(rate, *more):
         run = against(echo, "--rate", rate, "--duration", "2s", *more)
-        if not 0.95 * rate <= run.json["echoes_per_s"] <= 1.05 * rate:
-            fail(f"asked {rate}/s, got {run.json['echoes_per_s']}")
+        due = rate * run.json["seconds"]
+        done, behind = run.json["echoes"], run.json["behind"]
+        told = f"{due:.0f} were due, {done} were done, {behind} are behind"
         expect_match("how latency is counted", run.out,
                      "corrected for coordinated omission")
+        if not 0.95 * due <= done + behind <= 1.05 * due:
+            fail(told)
+        if done < 0.95 * due:
+            late(told)
+    for rate, *more in ((50, "-c", 1), (200, "-c", 7, "--pipeline", 2)):
+        at_best(lambda: attempt(rate, *more))
 
 
 def case_a_stall_shows_with_rate():
     """At 100/s a stall of 300 ms delays 30 of 150 echoes: the one that meets
     it, and those that were due meanwhile. Without --rate it delays one."""
     stall = stall_once(0.3, 0.5)
-    run = against(stall, "-c", 1, "--rate", 100, "--duration", "1.5s")
-    us = run.json["latency_us"]
-    if us["max"] < 280e3 or us["p99"] < 250e3 or us["p90"] < 100e3:
-        fail(f"300 ms are not seen in {us}")
-    if us["p50"] > 100e3:
-        fail(f"p50 is {us['p50']}, though only every fifth was late")
-    if not 140 <= run.json["echoes"] <= 155:
-        fail(f"{run.json['echoes']} echoes: those that were due are missing")
-    free = against(stall, "-c", 1, "--duration", "1.5s").json
-    if free["latency_us"]["max"] < 280e3 or free["latency_us"]["p99"] > 100e3:
-        fail(f"without --rate: {free['latency_us']}")
+
+    def with_rate():
+        run = against(stall, "-c", 1, "--rate", 100, "--duration", "1.5s").json
+        us = run["latency_us"]
+        if us["max"] < 280e3 or us["p99"] < 250e3 or us["p90"] < 100e3:
+            fail(f"300 ms are not seen in {us}")
+        if us["p50"] > 100e3:
+            late(f"p50 is {us['p50']}, though only every fifth was late")
+        if not 140 <= run["echoes"] <= 155:
+            late(f"{run['echoes']} echoes: those that were due are missing")
+
+    def without_rate():
+        us = against(stall, "-c", 1, "--duration", "1.5s").json["latency_us"]
+        if us["max"] < 280e3:
+            fail(f"without --rate 300 ms are not seen in {us}")
+        if us["p99"] > 100e3:
+            late(f"without --rate: {us}")
+    at_best(with_rate)
+    at_best(without_rate)
 
 
 def case_behind():
@@ -393,23 +430,26 @@ def case_behind():
             time.sleep(0.1)
             conn.sendall(data)
     run = against(slow, "-c", 1, "--rate", 100, "--duration", "1s")
-    if not 80 <= run.json["behind"] <= 95:
-        fail(f"about 90 of 100 were not begun, told {run.json['behind']}")
+    due = 100 * run.json["seconds"]
+    echoes, behind = run.json["echoes"], run.json["behind"]
+    if echoes > due / 10 or abs(due - echoes - behind) > 5:
+        fail(f"{due:.0f} echoes were due, at most every tenth could be made: "
+             f"{echoes} were, {behind} are told as behind")
     expect_match("in words", run.out, r"behind +\d+ more echoes were due")
 
 
 def case_nothing_measured():
     """The first echo begins in the warm-up and comes back after the end."""
-    def late(conn, _):
+    def after_the_end(conn, _):
         for data in received(conn):
             time.sleep(2)
             conn.sendall(data)
-    said = r"^echo_load: nothing measured: no echo began in the 0\.3\d\d s$"
+    said = r"^echo_load: nothing measured: no echo began in the \d\.\d{3} s$"
     times = ["--warmup", "500ms", "--duration", "300ms", "-c", "2"]
-    run = against(late, *times, code=1)
+    run = against(after_the_end, *times, code=1)
     expect_match("standard error", run.err, rf"(?m){said}")
     expect_match("figures", run.out, "not valid: no echo was measured")
-    done = json_on_standard_output(late, *times)
+    done = json_on_standard_output(after_the_end, *times)
     expect("exit code", done.returncode, 1)
     expect_match("standard error", done.stderr.decode().replace("\r", ""),
                  rf"(?m){said}")
@@ -424,9 +464,14 @@ def case_latency_is_about_right():
         for data in received(conn):
             time.sleep(0.05)
             conn.sendall(data)
-    us = against(slow, "-c", 1, "--duration", "1s").json["latency_us"]
-    if not 50e3 <= us["p50"] < 70e3 or not 50e3 <= us["mean"]:
-        fail(f"each echo takes 50 ms, seen {us}")
+
+    def attempt():
+        us = against(slow, "-c", 1, "--duration", "1s").json["latency_us"]
+        if us["p50"] < 50e3 or us["mean"] < 50e3:
+            fail(f"each echo takes 50 ms, seen {us}")
+        if us["p50"] >= 70e3:
+            late(f"each echo takes 50 ms, seen {us}")
+    at_best(attempt)
 
 
 # ---- cases: what it writes -------------------------------------------------

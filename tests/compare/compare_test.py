@@ -312,13 +312,13 @@ def case_troubles_cost_one_row():
     nobody_left("broken.exe")
 
 
-def victim_run(marked, *args, at=1):
-    """A run of one server with `marked` in its command line, and the process
-    of that server, once its load is on its way for the `at`-th time."""
+def victim_run(marked, *args, only="victim"):
+    """A run with a server that has `marked` in its command line, and the
+    process of that server, once its first load is on its way."""
     js = FILES / "victim.json"
     js.unlink(missing_ok=True)
     process = subprocess.Popen(
-        [str(WINE), str(COMPARE), "--only", "blocking,victim", "--servers",
+        [str(WINE), str(COMPARE), "--only", only, "--servers",
          rf"victim=build\bin\select.exe --max-clients {marked}", "--report",
          f"Z:{FILES / 'victim.html'}", "--json", f"Z:{js}", *args],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -343,7 +343,7 @@ def victim_run(marked, *args, at=1):
 
 def case_a_server_that_crashes_under_load():
     process, pid = victim_run(7001, "--quick", "--rounds", "1", "--seconds",
-                              "2")
+                              "3", only="blocking,victim")
     os.kill(pid, signal.SIGKILL)
     out, _ = process.communicate(timeout=LONG_S)
     data = json.loads((FILES / "victim.json").read_text())
@@ -361,7 +361,7 @@ def case_a_server_that_crashes_under_load():
 
 def case_interrupt():
     """Ends early, reports what is complete, leaves no process."""
-    process, _ = victim_run(7002, "--quick", "--seconds", "3")
+    process, _ = victim_run(7002, "--quick", "--seconds", "20")
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LONG_S)
@@ -381,7 +381,7 @@ def case_interrupt():
 
 def case_killed():
     """Not even then does a server stay."""
-    process, _ = victim_run(7003, "--quick", "--seconds", "3")
+    process, _ = victim_run(7003, "--quick", "--seconds", "20")
     ours = [pid for pid, words in children("--max-clients 7003")
             if "--report" in words]
     for pid in ours:
@@ -490,11 +490,11 @@ def case_pinned():
     """Servers on the first processor, the load elsewhere."""
     if len(os.sched_getaffinity(0)) < 2:
         suite.skip("--pin needs two processors")
-    process, pid = victim_run(7004, "--quick", "--rounds", "1", "--seconds",
-                              "1", "--pin")
+    process, pid = victim_run(7004, "--quick", "--seconds", "20", "--pin")
     allowed = [re.search(r"Cpus_allowed_list:\s+(\S+)", Path(
         f"/proc/{one}/status").read_text())[1] for one in
         (pid, children("--connections")[0][0])]
+    process.send_signal(signal.SIGINT)  # all is seen
     process.communicate(timeout=LONG_S)
     expect("processors of server and load", allowed[0], "0")
     if re.match(r"0\b", allowed[1]):
