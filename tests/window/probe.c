@@ -1,6 +1,7 @@
 /* probe.c -- looks at asyncselect's window from another process
  *
  *   probe.exe PORT show    title, place of the button, its text, the list
+ *   probe.exe PORT watch   the button's text, and its next two
  *   probe.exe PORT close   what a click on the window's X does
  *
  * Never waits long for the window's thread: a stalled one is what the test
@@ -77,10 +78,45 @@ static BOOL CALLBACK show_child(HWND child, LPARAM arg)
     return TRUE;
 }
 
+static BOOL CALLBACK find_button(HWND child, LPARAM arg)
+{
+    char kind[TEXT_SIZE];
+    if (GetClassNameA(child, kind, sizeof kind) == 0 ||
+        _stricmp(kind, "Button") != 0)
+        return TRUE;
+    *(HWND *)arg = child;
+    return FALSE;
+}
+
+/* Nobody tells that the text of another process's control has changed: it is
+ * looked at again and again. */
+static int watch_button(HWND window)
+{
+    HWND button = NULL;
+    char seen[TEXT_SIZE] = "";
+    EnumChildWindows(window, find_button, (LPARAM)&button);
+    for (int texts = 0; texts < 3;) {
+        char now[TEXT_SIZE] = "";
+        if (GetWindowTextA(button, now, sizeof now) <= 0) {
+            fprintf(stderr, "probe: no button, or no text on it\n");
+            return 1;
+        }
+        if (strcmp(now, seen) == 0) {
+            Sleep(10);
+            continue;
+        }
+        printf("button: %s\n", now);
+        fflush(stdout);
+        memcpy(seen, now, sizeof seen);
+        texts++;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3) {
-        fprintf(stderr, "usage: probe.exe PORT show|close\n");
+        fprintf(stderr, "usage: probe.exe PORT show|watch|close\n");
         return 2;
     }
     struct search search = {argv[1], NULL};
@@ -92,6 +128,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[2], "close") == 0)
         return PostMessageA(search.window, WM_CLOSE, 0, 0) ? 0 : 1;
+    if (strcmp(argv[2], "watch") == 0)
+        return watch_button(search.window);
     char title[TEXT_SIZE] = "";
     GetWindowTextA(search.window, title, sizeof title);
     printf("title: %s\n", title);
