@@ -201,11 +201,14 @@ class Runner:
     """Lanes take jobs; the main thread shows what they print, in order."""
 
     def __init__(self, jobs):
-        # The short ones first, for there to be something to see; then those
-        # that others wait for; and the longest of the rest, so that none is
-        # left over at the end.
-        self.waiting = sorted(jobs, key=lambda job: (
-            job.seconds > 10, not job.alone, -job.seconds))
+        # The short ones first, for there to be something to see; then each
+        # that must be alone; and the rest, the longest of them first, so that
+        # none is left over at the end.
+        short = [job for job in jobs if job.seconds <= 10 and not job.alone]
+        alone = [job for job in jobs if job.alone]
+        rest = [job for job in jobs if job.seconds > 10 and not job.alone]
+        rest.sort(key=lambda job: -job.seconds)
+        self.stages = [short, *([job] for job in alone), rest]
         self.jobs = jobs
         self.changed = threading.Condition()
         self.running = {}  # of a job: its process
@@ -213,26 +216,22 @@ class Runner:
     def next_job(self):
         """The next one that may run now; None when there is nothing left."""
         with self.changed:
-            while self.waiting:
-                for job in self.waiting:
+            while any(self.stages):
+                stage = next(stage for stage in self.stages if stage)
+                for job in stage:
                     if self.may_run(job):
-                        self.waiting.remove(job)
+                        stage.remove(job)
                         self.running[job] = None
                         return job
                 self.changed.wait()
             return None
 
     def may_run(self, job):
-        if any(other.alone for other in self.running):
-            return False
-        if not job.alone and any(other.alone and self.waiting.index(other) <
-                                 self.waiting.index(job)
-                                 for other in self.waiting):
-            return False  # or the lanes would never be empty for that one
         if job.alone:
             return not self.running
-        return not any(other.part == job.part and other.name == job.after
-                       and not other.done for other in self.jobs)
+        return not any(other.alone for other in self.running) and not any(
+            other.part == job.part and other.name == job.after and
+            not other.done for other in self.jobs)
 
     def lane(self, number):
         wine = Wine(number)
@@ -343,7 +342,7 @@ class Runner:
     def stop(self):
         """End what runs, begin nothing more."""
         with self.changed:
-            self.waiting.clear()
+            self.stages.clear()
             for process in filter(None, self.running.values()):
                 kill_group(process)
 
