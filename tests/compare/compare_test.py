@@ -312,7 +312,20 @@ def case_troubles_cost_one_row():
     nobody_left("broken.exe")
 
 
-def victim_run(marked, *args, only="victim"):
+def until_it_works(pid):
+    """Its load is there; now wait until it has used some processor time."""
+    def used():
+        stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(stat[11]) + int(stat[12])  # in hundredths of a second
+    before = used()
+    deadline = time.monotonic() + LONG_S
+    while used() < before + 5:
+        if time.monotonic() > deadline:
+            fail("the server does nothing for its load")
+        time.sleep(0.01)
+
+
+def victim_run(marked, *args, only="blocking,victim"):
     """A run with a server that has `marked` in its command line, and the
     process of that server, once its first load is on its way."""
     js = FILES / "victim.json"
@@ -331,7 +344,7 @@ def victim_run(marked, *args, only="victim"):
             for pid, words in servers:
                 port = re.search(r"--port (\d+)", words)[1]
                 if children(f"--port {port} --connections"):
-                    time.sleep(0.5)  # in the middle of its load
+                    until_it_works(pid)
                     return process, pid
             time.sleep(0.02)
         fail("the server never got its load")
@@ -343,7 +356,7 @@ def victim_run(marked, *args, only="victim"):
 
 def case_a_server_that_crashes_under_load():
     process, pid = victim_run(7001, "--quick", "--rounds", "1", "--seconds",
-                              "3", only="blocking,victim")
+                              "1")
     os.kill(pid, signal.SIGKILL)
     out, _ = process.communicate(timeout=LONG_S)
     data = json.loads((FILES / "victim.json").read_text())
@@ -361,7 +374,7 @@ def case_a_server_that_crashes_under_load():
 
 def case_interrupt():
     """Ends early, reports what is complete, leaves no process."""
-    process, _ = victim_run(7002, "--quick", "--seconds", "20")
+    process, _ = victim_run(7002, "--quick", "--seconds", "3")
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=LONG_S)
@@ -381,7 +394,7 @@ def case_interrupt():
 
 def case_killed():
     """Not even then does a server stay."""
-    process, _ = victim_run(7003, "--quick", "--seconds", "20")
+    process, _ = victim_run(7003, "--quick", "--seconds", "20", only="victim")
     ours = [pid for pid, words in children("--max-clients 7003")
             if "--report" in words]
     for pid in ours:
@@ -490,7 +503,7 @@ def case_pinned():
     """Servers on the first processor, the load elsewhere."""
     if len(os.sched_getaffinity(0)) < 2:
         suite.skip("--pin needs two processors")
-    process, pid = victim_run(7004, "--quick", "--seconds", "20", "--pin")
+    process, pid = victim_run(7004, "--quick", "--seconds", "3", "--pin")
     allowed = [re.search(r"Cpus_allowed_list:\s+(\S+)", Path(
         f"/proc/{one}/status").read_text())[1] for one in
         (pid, children("--connections")[0][0])]
