@@ -73,7 +73,8 @@ def broken(clauses):
     only = ",".join(f"E{n}" for n in clauses)
     return Job(f"E{clauses[0]}-E{clauses[-1]}", WINE,
                "build/bin/contract.exe", "--prove", "--exe",
-               "build/tests/broken.exe", "--only", only, seconds=50)
+               "build/tests/broken.exe", "--only", only, "--scale", "2",
+               seconds=100)
 
 
 # In the order in which they are shown.
@@ -81,30 +82,30 @@ PARTS = {
     **{name: [Job("", *python(name))] for name in
        ("selftest", "text", "shape", "imports", "cmd_shell", "dist",
         "grader")},
-    "lanes": [Job("", *python("lanes"), seconds=30)],
-    "docs": [Job("", *python("docs"), seconds=40)],
+    "lanes": [Job("", *python("lanes"), seconds=25)],
+    "docs": [Job("", *python("docs"), seconds=70)],
     "unit": [Job("", WINE, "build/tests/unit.exe", seconds=15)],
     "echo_client": [Job("", *python("client/echo_client_test"), seconds=20)],
-    "echo_load": [Job("", *python("client/echo_load_test"), seconds=50)],
+    "echo_load": [Job("", *python("client/echo_load_test"), seconds=75)],
     "real_clients": [Job("", *python("real_clients"))],
     "window": [Job("", *python("window/window"), seconds=20)],
     "trace": [Job("", *python("trace/trace"), seconds=60)],
-    "contract": [Job(model, *python("contract", model), seconds=50,
+    "contract": [Job(model, *python("contract", model), seconds=60,
                      wide=model not in ("select", "asyncselect"))
                  for model in (*MODELS, "blocking")],
     "builds": [Job(f"{way}-{model}", *python("contract", f"--{way}", model),
-                   seconds=55) for way in ("plain", "traced")
+                   seconds=65) for way in ("plain", "traced")
                for model in MODELS],
-    "faults": [Job("", *python("faults/faults", "build/faults"), seconds=40)],
+    "faults": [Job("", *python("faults/faults", "build/faults"), seconds=45)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 13))],
-    "compare": [Job("quick", *python("compare/compare_test", "quick",
-                                     "pinned"), seconds=120, alone=True),
+    "compare": [Job("quick", *python("compare/compare_test", "quick"),
+                    seconds=75, alone=True),
                 Job("troubles", *python("compare/compare_test", "troubles"),
-                    seconds=60),
+                    seconds=90),
                 Job("others", *python("compare/compare_test", "-quick",
-                                      "-pinned", "-troubles"), seconds=110,
+                                      "-troubles"), seconds=130, wide=True,
                     after="quick")],
-    "report": [Job("", *python("report/report"), seconds=20)],
+    "report": [Job("", *python("report/report"), seconds=70)],
     "sanitize": [Job("build", *python("sanitize/sanitize", "--build"),
                      seconds=60),
                  *(Job(model, *python("sanitize/sanitize", model), seconds=60,

@@ -139,13 +139,6 @@ static void round_trip(struct test *t)
              "median %.1f ms, worst %.1f ms", middle, took[TIMES - 1]);
 }
 
-static void expect_idle(struct test *t, const char *hint)
-{
-    double percent = idle_cpu(t);
-    if (percent > IDLE_PERCENT)
-        fail(t, hint, "%.0f %% of a processor", percent);
-}
-
 static void idle_empty(struct test *t)
 {
     own_server(t, TARGET_PLAIN, NULL);
