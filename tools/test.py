@@ -91,7 +91,7 @@ PARTS = {
     "window": [Job("", *python("window/window"), seconds=20)],
     "trace": [Job("", *python("trace/trace"), seconds=60)],
     "contract": [Job(model, *python("contract", model), seconds=60,
-                     wide=model not in ("select", "asyncselect"))
+                     wide=model not in ("select", "asyncselect", "blocking"))
                  for model in (*MODELS, "blocking")],
     "builds": [Job(f"{way}-{model}", *python("contract", f"--{way}", model),
                    seconds=65) for way in ("plain", "traced")
@@ -99,7 +99,7 @@ PARTS = {
     "faults": [Job("", *python("faults/faults", "build/faults"), seconds=45)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 13))],
     "compare": [Job("quick", *python("compare/compare_test", "quick"),
-                    seconds=75, alone=True),
+                    seconds=200, wide=True),
                 Job("troubles", *python("compare/compare_test", "troubles"),
                     seconds=90),
                 Job("others", *python("compare/compare_test", "-quick",
