@@ -19,11 +19,11 @@
 #include "common/args.h"
 #include "common/console.h"
 #include "common/err.h"
+#include "common/log.h"
+#include "common/map.h"
 #include "common/net.h"
-#include "common/sockmap.h"
-#include "common/stats.h"
 #include "common/stop.h"
-#include "common/trace_winsock.h"
+#include "watch/trace_winsock.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -40,12 +40,11 @@ enum conn_state {
 /* One client. Only the thread in server_run() touches it. */
 struct conn {
     SOCKET sock;
-    unsigned long id; /* the #17 of the log */
     enum conn_state state;
     bool peer_closed; /* FD_CLOSE came: read on until recv() says 0 */
     int len;          /* bytes in buf */
     int sent;         /* of these, bytes that are back with the client */
-    unsigned long long echoed;
+    struct log_conn log;
     struct conn *next; /* in srv->conns */
     struct conn *prev;
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
@@ -60,8 +59,8 @@ struct server {
     HWND window; /* where the messages arrive; nobody sees it */
     struct conn *conns;
     size_t count;
-    struct sockmap by_sock; /* the way back from a SOCKET to its client */
-    bool paused;            /* out of sockets: leave newcomers in the backlog */
+    struct map by_sock; /* the way back from a SOCKET to its client */
+    bool paused;        /* out of sockets: leave newcomers in the backlog */
 };
 
 static void on_accept(struct server *srv);
@@ -98,7 +97,7 @@ static void on_message(struct server *srv, SOCKET sock, int event)
         on_accept(srv);
         return;
     }
-    struct conn *c = sockmap_get(&srv->by_sock, sock);
+    struct conn *c = map_get(&srv->by_sock, sock);
     if (c == NULL)
         return; /* closed while the message waited */
 
@@ -130,7 +129,7 @@ static void conn_open(struct server *srv, SOCKET sock,
 {
     struct conn *c = malloc(sizeof *c + srv->args.buffer);
     if (c == NULL) {
-        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        log_refused_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
         goto refuse;
     }
     *c = (struct conn){.sock = sock, .state = CONN_RECEIVING};
@@ -140,11 +139,11 @@ static void conn_open(struct server *srv, SOCKET sock,
      * not lost: conditions that are true already are posted at once. */
     if (WSAAsyncSelect(sock, srv->window, WM_SOCKET, FD_READ | FD_CLOSE) ==
         SOCKET_ERROR) {
-        stats_refused_error("WSAAsyncSelect", (unsigned long)WSAGetLastError());
+        log_refused_error("WSAAsyncSelect", (unsigned long)WSAGetLastError());
         goto refuse;
     }
-    if (!sockmap_put(&srv->by_sock, sock, c)) {
-        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+    if (!map_put(&srv->by_sock, sock, c)) {
+        log_refused_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
         goto refuse;
     }
     c->next = srv->conns;
@@ -152,8 +151,9 @@ static void conn_open(struct server *srv, SOCKET sock,
         c->next->prev = c;
     srv->conns = c;
     srv->count++;
-    c->id = stats_opened(sock, peer);
-    window_add_client(c->id, peer);
+    log_opened(&c->log, peer);
+    trace_connection(sock, c->log.number);
+    window_add_client(c->log.number, peer);
     return;
 
 refuse:
@@ -180,10 +180,10 @@ static void on_accept(struct server *srv)
             die_call("WSAAsyncSelect", WSAGetLastError());
         return;
     }
-    net_keep_private(sock);
+    net_no_inherit(sock);
     if (srv->count >= srv->args.max_clients) {
         closesocket(sock);
-        stats_refused(srv->args.max_clients);
+        log_refused(srv->args.max_clients);
         return;
     }
     conn_open(srv, sock, &peer);
@@ -199,10 +199,11 @@ static void listener_watch(struct server *srv)
 
 /* ---- 4. echo ----------------------------------------------------------- */
 
-/* What the client waits for decides of what we are told. Registering again
- * replaces the old interest, and posts what is true of the new one already. */
-static void conn_watch(struct server *srv, struct conn *c,
-                       enum conn_state state)
+/* The state of the client decides which events Windows posts. To register again
+ * replaces the old events; those of the new ones that are true already are
+ * posted at once. */
+static void conn_set_state(struct server *srv, struct conn *c,
+                           enum conn_state state)
 {
     if (c->state != state) {
         long events = state == CONN_SENDING ? FD_WRITE : FD_READ;
@@ -214,8 +215,9 @@ static void conn_watch(struct server *srv, struct conn *c,
         c->state = state;
     }
 
-    /* After FD_CLOSE nothing more is posted for this socket, neither for the
-     * bytes that are left nor for the end behind them: remind ourselves. */
+    /* After FD_CLOSE Windows posts nothing more for this socket, neither for the
+     * bytes that are left nor for the end of the stream behind them. So we post
+     * ourselves a message for them. */
     if (state == CONN_RECEIVING && c->peer_closed &&
         !PostMessageW(srv->window, WM_SOCKET, (WPARAM)c->sock,
                       WSAMAKESELECTREPLY(FD_READ, 0)))
@@ -241,7 +243,7 @@ static void on_readable(struct server *srv, struct conn *c)
         conn_close(srv, c, 0);
         return;
     }
-    stats_received(c->id, (size_t)len);
+    log_received(&c->log, (size_t)len);
     c->len = len;
     c->sent = 0;
     on_writable(srv, c);
@@ -257,16 +259,15 @@ static void on_writable(struct server *srv, struct conn *c)
         if (len == SOCKET_ERROR) {
             int err = WSAGetLastError();
             if (err == WSAEWOULDBLOCK)
-                conn_watch(srv, c, CONN_SENDING);
+                conn_set_state(srv, c, CONN_SENDING);
             else
                 conn_close(srv, c, err);
             return;
         }
         c->sent += len;
-        c->echoed += (unsigned long long)len;
-        stats_sent(c->id, (size_t)len, (size_t)(c->len - c->sent));
+        log_sent(&c->log, (size_t)len, (size_t)(c->len - c->sent));
     }
-    conn_watch(srv, c, CONN_RECEIVING);
+    conn_set_state(srv, c, CONN_RECEIVING);
 }
 
 /* ---- 5. close ---------------------------------------------------------- */
@@ -277,7 +278,7 @@ static void conn_close(struct server *srv, struct conn *c, int err)
 {
     /* Out of the map before it is closed: the next connection may get the same
      * SOCKET value as soon as closesocket() returns. */
-    sockmap_remove(&srv->by_sock, c->sock);
+    map_remove(&srv->by_sock, c->sock);
     if (c->prev != NULL)
         c->prev->next = c->next;
     else
@@ -287,11 +288,11 @@ static void conn_close(struct server *srv, struct conn *c, int err)
     srv->count--;
 
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
+        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
-    stats_closed(c->id, c->echoed, (unsigned long)err);
-    window_remove_client(c->id);
+    log_closed(&c->log, (unsigned long)err);
+    window_remove_client(c->log.number);
     free(c);
     if (srv->paused)
         listener_watch(srv);
@@ -330,6 +331,7 @@ static void server_start(struct server *srv)
 {
     open_message_window(srv);
     srv->listener = net_listen(&srv->args);
+    trace_name(srv->listener, "listener");
     if (srv->args.window)
         window_open(model.name, srv->listener, srv->window, WM_STOP);
     listener_watch(srv);
@@ -352,7 +354,7 @@ static void server_stop(struct server *srv)
         conn_close(srv, srv->conns, 0);
     window_close();
     DestroyWindow(srv->window);
-    sockmap_free(&srv->by_sock);
+    map_free(&srv->by_sock);
 }
 
 /* ---- 7. main (same in all six) ----------------------------------------- */
@@ -363,17 +365,17 @@ int main(int argc, char **argv)
     srv.args = args_parse(&model, argc, argv);
     console_begin();
     net_start();
-    stats_begin(&model, &srv.args);
+    log_begin(&model, &srv.args);
     trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
-    stats_ready(srv.listener, srv.threads);
+    log_ready(srv.listener, srv.threads);
     server_run(&srv);
     stop_end();
     server_stop(&srv);
 
     net_stop();
-    stats_summary();
+    trace_summary(log_summary());
     return EXIT_STOPPED;
 }

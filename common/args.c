@@ -30,9 +30,6 @@ static void print_help(const struct model *model)
            model->why_limit);
     if (model->no_threads == NULL)
         printf("  -t, --threads N      worker threads, 1 to 256\n");
-    if (model->has_batch)
-        printf("      --batch N        completion packets per call, 1 to 256;"
-               " default 1\n");
     if (model->has_window)
         printf("      --window         show the clients in a window\n");
     printf(
@@ -200,8 +197,6 @@ static bool read_model_option(struct reader *r, struct args *args)
         if (model->no_threads != NULL)
             usage_error("%s does not apply: %s", r->name, model->no_threads);
         args->threads = take_number(r, 1, 256);
-    } else if (model->has_batch && is(r, NULL, "--batch")) {
-        args->batch = take_number(r, 1, 256);
     } else if (model->has_window && is(r, NULL, "--window")) {
         args->window = take_flag(r);
     } else {
@@ -257,7 +252,6 @@ struct args args_parse(const struct model *model, int argc, char **argv)
 {
     struct args args = {.max_clients = model->most_clients,
                         .buffer = 65536,
-                        .batch = 1,
                         .address_len = sizeof(struct sockaddr_in)};
     struct sockaddr_in *v4 = (struct sockaddr_in *)&args.address;
     v4->sin_family = AF_INET;

@@ -17,7 +17,6 @@ struct model {
     unsigned long most_clients; /* the model's own limit */
     const char *why_limit;      /* and where that limit comes from */
     const char *no_threads;     /* why --threads is refused; NULL: it has it */
-    bool has_batch;             /* --batch */
     bool has_window;            /* --window */
 };
 
@@ -31,7 +30,6 @@ struct args {
     unsigned long max_clients;
     unsigned long threads; /* 0: not given, the model chooses */
     unsigned long buffer;  /* bytes per connection */
-    unsigned long batch;   /* packets per call of a port's worker */
     bool window;
     bool trace;             /* tell the calls on standard error */
     const char *trace_file; /* or NULL; ends in .json or .jsonl */

@@ -5,7 +5,6 @@
 
 #include "common/err.h"
 #include "common/net.h"
-#include "common/trace.h"
 
 void net_start(void)
 {
@@ -84,7 +83,6 @@ SOCKET net_listen(const struct args *args)
     if (listen(sock, SOMAXCONN) == SOCKET_ERROR)
         listen_failed("listen", WSAGetLastError(), args);
 
-    trace_name(sock, "listener");
     if (!is_loopback(&args->address)) {
         char name[NET_NAME_SIZE];
         net_local_name(sock, name, sizeof name);
@@ -93,7 +91,7 @@ SOCKET net_listen(const struct args *args)
     return sock;
 }
 
-void net_keep_private(SOCKET sock)
+void net_no_inherit(SOCKET sock)
 {
     if (!SetHandleInformation((HANDLE)sock, HANDLE_FLAG_INHERIT, 0))
         warn_call("SetHandleInformation", GetLastError());

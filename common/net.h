@@ -25,9 +25,9 @@ SOCKET net_listen(const struct args *args);
 /* Keep a connection out of the processes that this one may start: a child
  * that inherits a socket holds it open after closesocket(). Sockets made with
  * WSA_FLAG_NO_HANDLE_INHERIT have that already, those of accept() do not. */
-void net_keep_private(SOCKET sock);
+void net_no_inherit(SOCKET sock);
 
-/* accept() failed: was it the newcomer, who left before we came? Then there is
+/* True: accept() failed because the newcomer has left already. Then there is
  * nothing to do but to accept the next one. */
 bool net_newcomer_left(int err);
 

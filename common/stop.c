@@ -6,7 +6,6 @@
 #include "common/console.h"
 #include "common/err.h"
 #include "common/stop.h"
-#include "common/trace.h"
 
 /* Windows ends a process whose console was closed about five seconds after
  * telling it so, and at once when the handler returns. */
@@ -27,10 +26,8 @@ static bool stop_ask(void)
     AcquireSRWLockExclusive(&lock);
     bool first = !asked;
     asked = true;
-    if (first && wake != NULL) {
-        trace_thread("stop");
+    if (first && wake != NULL)
         wake(wake_arg);
-    }
     ReleaseSRWLockExclusive(&lock);
     return first;
 }

@@ -1,14 +1,14 @@
 /* eventselect.c -- echo server on WSAEventSelect(): be signalled, then do it
  *
- *   peer --bytes--> [socket] --sets--> [event] --wakes--> server_run()
+ *   peer --bytes--> [socket] --sets--> [event] --wakes--> waiter_run()
  *                      ^                                      |
  *                      +----------- recv(), send() -----------+
  *
  *   tells us       readiness: "a call on this socket would not block now"
- *   waits in       WSAWaitForMultipleEvents(), a thread for each 63 clients
- *   moves bytes    these threads, with non-blocking recv() and send()
+ *   waits in       WSAWaitForMultipleEvents(), in a waiter for each 63 clients
+ *   moves bytes    the waiters, with non-blocking recv() and send()
  *   holds at most  65535 clients: 64 events a wait, more waits in more threads
- *   stops by       WSASetEvent() on slot 0 of each wait
+ *   stops by       WSASetEvent() on the wake event of each wait
  *   diff with      asyncselect.c (before this), overlapped_event.c (after)
  */
 #include "common/win.h"
@@ -19,10 +19,10 @@
 #include "common/args.h"
 #include "common/console.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/net.h"
-#include "common/stats.h"
 #include "common/stop.h"
-#include "common/trace_winsock.h"
+#include "watch/trace_winsock.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -34,39 +34,41 @@ enum conn_state {
 /* One client. Only the thread that waits for its event touches it. */
 struct conn {
     SOCKET sock;
-    unsigned long id; /* the #17 of the log */
-    DWORD slot;       /* its place in the waiter's arrays */
+    DWORD slot; /* its place in the waiter's arrays */
     WSAEVENT event;
     enum conn_state state;
     bool peer_closed; /* FD_CLOSE came: read on until recv() says 0 */
     bool again;       /* we set the event ourselves: read without being told */
     int len;          /* bytes in buf */
     int sent;         /* of these, bytes that are back with the client */
-    unsigned long long echoed;
+    struct log_conn log;
     struct conn *next; /* in the inbox */
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
 };
 
-enum { SLOT_WAKE = 0 };
+/* One wait takes 64 events at most. */
+enum { SLOT_WAKE = 0, CLIENTS_PER_WAITER = WSA_MAXIMUM_WAIT_EVENTS - 1 };
 
-/* The address space of a waiting thread. The default of one megabyte would
- * be a gigabyte for sixty thousand clients. */
+/* The address space for a waiter's stack. The default of one megabyte would be
+ * a gigabyte for sixty thousand clients. */
 enum { STACK_SIZE = 128 * 1024 };
 
-/* One thread and what it waits for: one call waits for 64 events at most. */
+/* One thread and what it waits for. */
 struct waiter {
     struct server *srv;
-    HANDLE thread; /* NULL for the first one, which is the main thread */
+    HANDLE thread;
+    struct waiter *next; /* in srv->waiters */
 
-    /* Only the waiter's own thread; slots without a client have no conn. */
+    /* Only the waiter's own thread. Slot 0 is for its wake event. */
     WSAEVENT events[WSA_MAXIMUM_WAIT_EVENTS];
     struct conn *conns[WSA_MAXIMUM_WAIT_EVENTS];
     DWORD count;
 
     /* How newcomers get here from the main thread. */
     SRWLOCK lock;
-    struct conn *inbox;    /* under lock */
-    volatile LONG clients; /* interlocked: in the arrays or in the inbox */
+    struct conn *inbox;     /* under lock */
+    volatile LONG clients;  /* interlocked: in the arrays or in the inbox */
+    volatile LONG stopping; /* interlocked: no newcomers will come any more */
 };
 
 /* The server. Only the main thread touches it, but for what says otherwise. */
@@ -74,15 +76,15 @@ struct server {
     struct args args;
     unsigned long threads; /* that serve clients */
     SOCKET listener;
-    WSAEVENT accepting;      /* set when somebody connects */
-    WSAEVENT wake;           /* slot 0 of the first waiter */
-    struct waiter **waiters; /* the first one also waits for the listener */
-    size_t count;
-    size_t room;
+    WSAEVENT accepting; /* set when somebody connects */
+    WSAEVENT wake;      /* set when the server stops */
+    struct waiter *waiters;
     volatile LONG clients;  /* interlocked: of all waiters */
-    volatile LONG paused;   /* interlocked: out of sockets, accept no more */
     volatile LONG stopping; /* interlocked */
 };
+
+/* How long to wait before accept() is tried again when it has failed. */
+enum { RETRY_MS = 1000 };
 
 static void on_accept(struct server *srv);
 static void on_readable(struct waiter *w, struct conn *c);
@@ -91,31 +93,31 @@ static void conn_close(struct waiter *w, struct conn *c, int err);
 
 /* ---- 2. the loop ------------------------------------------------------- */
 
-static void waiter_add(struct waiter *w, WSAEVENT event, struct conn *c)
+static void waiter_add(struct waiter *w, struct conn *c)
 {
-    if (c != NULL)
-        c->slot = w->count;
-    w->events[w->count] = event;
+    c->slot = w->count;
+    w->events[w->count] = c->event;
     w->conns[w->count++] = c;
 }
 
-/* Slot 0: newcomers wait in the inbox, or the server stops. Nobody but this
- * thread changes the arrays: a wait that has begun would not notice. */
-static void on_wake(struct waiter *w)
+/* Newcomers wait in the inbox, or the server stops: false. Only the waiter
+ * itself changes its arrays: a wait that has begun would not notice. */
+static bool on_wake(struct waiter *w)
 {
-    /* Before looking: what comes after the look sets the event again. */
+    /* Both before the look into the inbox: a client that is put there after the
+     * look sets the event again, and none is put there once we are stopping. */
     WSAResetEvent(w->events[SLOT_WAKE]);
+    bool stopping = w->stopping;
     AcquireSRWLockExclusive(&w->lock);
     struct conn *c = w->inbox;
     w->inbox = NULL;
     ReleaseSRWLockExclusive(&w->lock);
     while (c != NULL) {
         struct conn *next = c->next;
-        waiter_add(w, c->event, c);
+        waiter_add(w, c);
         c = next;
     }
-    if (w->thread == NULL && !w->srv->stopping)
-        on_accept(w->srv); /* it was paused, and now a client has left */
+    return !stopping;
 }
 
 /* Read the record of what happened to the socket. The same call clears it and
@@ -142,21 +144,11 @@ static void on_event(struct waiter *w, struct conn *c)
         on_readable(w, c);
 }
 
-static void on_slot(struct waiter *w, DWORD slot)
-{
-    if (w->conns[slot] != NULL)
-        on_event(w, w->conns[slot]);
-    else if (slot == SLOT_WAKE)
-        on_wake(w);
-    else
-        on_accept(w->srv);
-}
-
-/* One copy of this runs in each waiting thread. */
+/* One copy of this runs in each waiter. */
 static void waiter_run(struct waiter *w)
 {
     DWORD slot = 0; /* where this wait begins */
-    while (!w->srv->stopping) {
+    for (;;) {
         DWORD wait = slot == 0 ? WSA_INFINITE : 0;
         DWORD got = WSAWaitForMultipleEvents(w->count - slot, w->events + slot,
                                              FALSE, wait, FALSE);
@@ -168,7 +160,10 @@ static void waiter_run(struct waiter *w)
         }
         slot += got - WSA_WAIT_EVENT_0;
         struct conn *c = w->conns[slot];
-        on_slot(w, slot);
+        if (slot != SLOT_WAKE)
+            on_event(w, c);
+        else if (!on_wake(w))
+            return;
 
         /* The wait names the lowest signalled slot and no other. To begin at
          * slot 0 again would let busy low slots starve the high ones, so the
@@ -181,89 +176,68 @@ static void waiter_run(struct waiter *w)
     }
 }
 
+/* The main thread accepts. */
 static void server_run(struct server *srv)
 {
-    waiter_run(srv->waiters[0]);
+    WSAEVENT events[] = {srv->wake, srv->accepting};
+    while (!srv->stopping) {
+        DWORD got =
+            WSAWaitForMultipleEvents(2, events, FALSE, WSA_INFINITE, FALSE);
+        if (got == WSA_WAIT_FAILED)
+            die_call("WSAWaitForMultipleEvents", WSAGetLastError());
+        if (got == WSA_WAIT_EVENT_0 + 1)
+            on_accept(srv);
+    }
 }
 
 /* ---- 3. accept --------------------------------------------------------- */
 
 static unsigned __stdcall waiter_main(void *arg);
 
-/* The first slots are not for clients: wake, and in the first waiter also the
- * listener. */
-static LONG waiter_room(const struct waiter *w)
-{
-    return WSA_MAXIMUM_WAIT_EVENTS - (w->thread == NULL ? 2 : 1);
-}
-
-/* A waiter without a thread yet; NULL when the machine has no more. */
-static struct waiter *waiter_new(struct server *srv)
+/* One more waiter; NULL when the machine cannot give it, which is logged. */
+static struct waiter *waiter_open(struct server *srv)
 {
     struct waiter *w = calloc(1, sizeof *w);
-    if (w == NULL)
+    if (w == NULL) {
+        log_refused_error("calloc", ERROR_NOT_ENOUGH_MEMORY);
         return NULL;
-    WSAEVENT wake = WSACreateEvent();
-    if (wake == WSA_INVALID_EVENT) {
+    }
+    w->srv = srv;
+    InitializeSRWLock(&w->lock);
+    w->events[w->count++] = WSACreateEvent();
+    if (w->events[SLOT_WAKE] == WSA_INVALID_EVENT) {
+        log_refused_error("WSACreateEvent", (unsigned long)WSAGetLastError());
         free(w);
         return NULL;
     }
-    trace_name((ULONG_PTR)wake, "wake");
-    w->srv = srv;
-    InitializeSRWLock(&w->lock);
-    waiter_add(w, wake, NULL);
-    return w;
-}
-
-static void waiter_free(struct waiter *w)
-{
-    WSACloseEvent(w->events[SLOT_WAKE]);
-    free(w);
-}
-
-/* Make room for one more waiter. */
-static bool server_grow(struct server *srv)
-{
-    if (srv->count < srv->room)
-        return true;
-    size_t room = srv->room == 0 ? 16 : srv->room * 2;
-    struct waiter **waiters = realloc(srv->waiters, room * sizeof *waiters);
-    if (waiters == NULL)
-        return false;
-    srv->waiters = waiters;
-    srv->room = room;
-    return true;
-}
-
-/* A waiter with a free slot; opens one more thread when all are full. */
-static struct waiter *find_waiter(struct server *srv)
-{
-    for (size_t i = 0; i < srv->count; i++) {
-        if (srv->waiters[i]->clients < waiter_room(srv->waiters[i]))
-            return srv->waiters[i];
-    }
-    struct waiter *w = server_grow(srv) ? waiter_new(srv) : NULL;
-    if (w == NULL)
-        return NULL;
     w->thread = (HANDLE)_beginthreadex(NULL, STACK_SIZE, waiter_main, w,
                                        STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     if (w->thread == NULL) {
-        waiter_free(w);
+        log_refused_error("_beginthreadex", _doserrno);
+        WSACloseEvent(w->events[SLOT_WAKE]);
+        free(w);
         return NULL;
     }
-    srv->waiters[srv->count++] = w;
+    trace_name((ULONG_PTR)w->events[SLOT_WAKE], "wake");
+    w->next = srv->waiters;
+    srv->waiters = w;
     return w;
 }
 
-/* Hand the client over. From here on it belongs to the waiter's thread. */
+/* A waiter with a free slot, or a new one when all are full. */
+static struct waiter *waiter_find_or_open(struct server *srv)
+{
+    struct waiter *w = srv->waiters;
+    while (w != NULL && w->clients >= CLIENTS_PER_WAITER)
+        w = w->next;
+    return w != NULL ? w : waiter_open(srv);
+}
+
+/* Hand the client over. From here on it belongs to the waiter. */
 static void waiter_give(struct waiter *w, struct conn *c)
 {
     InterlockedIncrement(&w->clients);
     InterlockedIncrement(&w->srv->clients);
-    if (w->thread == NULL) {
-        waiter_add(w, c->event, c); /* that is us */
-        return;
-    }
     AcquireSRWLockExclusive(&w->lock);
     c->next = w->inbox;
     w->inbox = c;
@@ -275,12 +249,19 @@ static void waiter_give(struct waiter *w, struct conn *c)
 static void conn_open(struct server *srv, SOCKET sock,
                       const struct sockaddr_storage *peer)
 {
-    struct waiter *w = find_waiter(srv);
-    struct conn *c = malloc(sizeof *c + srv->args.buffer);
-    WSAEVENT event = WSACreateEvent();
-    if (w == NULL || c == NULL || event == WSA_INVALID_EVENT) {
-        stats_refused_error("a thread, malloc or WSACreateEvent",
-                            WSA_NOT_ENOUGH_MEMORY);
+    WSAEVENT event = WSA_INVALID_EVENT;
+    struct conn *c = NULL;
+    struct waiter *w = waiter_find_or_open(srv);
+    if (w == NULL)
+        goto refuse;
+    c = malloc(sizeof *c + srv->args.buffer);
+    if (c == NULL) {
+        log_refused_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
+        goto refuse;
+    }
+    event = WSACreateEvent();
+    if (event == WSA_INVALID_EVENT) {
+        log_refused_error("WSACreateEvent", (unsigned long)WSAGetLastError());
         goto refuse;
     }
     *c = (struct conn){.sock = sock, .state = CONN_RECEIVING, .event = event};
@@ -290,10 +271,11 @@ static void conn_open(struct server *srv, SOCKET sock,
      * not lost: conditions that are true already are recorded at once. */
     if (WSAEventSelect(sock, event, FD_READ | FD_WRITE | FD_CLOSE) ==
         SOCKET_ERROR) {
-        stats_refused_error("WSAEventSelect", (unsigned long)WSAGetLastError());
+        log_refused_error("WSAEventSelect", (unsigned long)WSAGetLastError());
         goto refuse;
     }
-    c->id = stats_opened(sock, peer);
+    log_opened(&c->log, peer);
+    trace_connection(sock, c->log.number);
     waiter_give(w, c);
     return;
 
@@ -304,36 +286,36 @@ refuse:
     free(c);
 }
 
-/* One newcomer a signal. accept() lets Windows signal the next FD_ACCEPT, and
- * the clients that are here already get their turn in between. */
+/* One newcomer a signal: accept() lets Windows signal the next FD_ACCEPT. */
 static void on_accept(struct server *srv)
 {
     WSANETWORKEVENTS seen;
     if (WSAEnumNetworkEvents(srv->listener, srv->accepting, &seen) ==
         SOCKET_ERROR)
         die_call("WSAEnumNetworkEvents", WSAGetLastError());
-    if (srv->paused)
-        return; /* leave them in the backlog */
 
     struct sockaddr_storage peer;
     int len = sizeof peer;
-    SOCKET sock = accept(srv->listener, (struct sockaddr *)&peer, &len);
-    if (sock == INVALID_SOCKET) {
+    SOCKET sock;
+    while ((sock = accept(srv->listener, (struct sockaddr *)&peer, &len)) ==
+           INVALID_SOCKET) {
         int err = WSAGetLastError();
         if (err == WSAEWOULDBLOCK || net_newcomer_left(err))
             return;
-        /* Until one of ours leaves. Before we look whether there is one: who
-         * leaves right now, on another thread, finds us paused. */
-        InterlockedExchange(&srv->paused, TRUE);
-        if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->clients == 0)
+        if (err != WSAEMFILE && err != WSAENOBUFS)
             die_call("accept", err);
+        /* Windows has no more sockets, and tells nobody when it has some again.
+         * Newcomers stay in the backlog; the clients that are here notice
+         * nothing, for this thread only accepts. */
         warn_call("accept", err);
-        return;
+        WSAWaitForMultipleEvents(1, &srv->wake, FALSE, RETRY_MS, FALSE);
+        if (srv->stopping)
+            return;
     }
-    net_keep_private(sock);
+    net_no_inherit(sock);
     if ((unsigned long)srv->clients >= srv->args.max_clients) {
         closesocket(sock);
-        stats_refused(srv->args.max_clients);
+        log_refused(srv->args.max_clients);
         return;
     }
     conn_open(srv, sock, &peer);
@@ -341,11 +323,12 @@ static void on_accept(struct server *srv)
 
 /* ---- 4. echo ----------------------------------------------------------- */
 
-/* What the client waits for decides what a signal means to us. The
- * registration stays as it is: to ask again for what was reported once would
- * not report it again. So after a pause, and after FD_CLOSE, when no signal
- * comes for the bytes that are left, we remind ourselves. */
-static void conn_watch(struct waiter *w, struct conn *c, enum conn_state state)
+/* The state of the client decides what we do at its next signal. The
+ * registration stays as it is: to register again would not report again what
+ * was reported once. After a pause, and after FD_CLOSE, no signal comes for the
+ * bytes that are left. So we set the event ourselves. */
+static void conn_set_state(struct waiter *w, struct conn *c,
+                           enum conn_state state)
 {
     bool remind =
         state == CONN_RECEIVING && (c->state == CONN_SENDING || c->peer_closed);
@@ -374,7 +357,7 @@ static void on_readable(struct waiter *w, struct conn *c)
         conn_close(w, c, 0);
         return;
     }
-    stats_received(c->id, (size_t)len);
+    log_received(&c->log, (size_t)len);
     c->len = len;
     c->sent = 0;
     on_writable(w, c);
@@ -390,16 +373,15 @@ static void on_writable(struct waiter *w, struct conn *c)
         if (len == SOCKET_ERROR) {
             int err = WSAGetLastError();
             if (err == WSAEWOULDBLOCK)
-                conn_watch(w, c, CONN_SENDING);
+                conn_set_state(w, c, CONN_SENDING);
             else
                 conn_close(w, c, err);
             return;
         }
         c->sent += len;
-        c->echoed += (unsigned long long)len;
-        stats_sent(c->id, (size_t)len, (size_t)(c->len - c->sent));
+        log_sent(&c->log, (size_t)len, (size_t)(c->len - c->sent));
     }
-    conn_watch(w, c, CONN_RECEIVING);
+    conn_set_state(w, c, CONN_RECEIVING);
 }
 
 /* ---- 5. close ---------------------------------------------------------- */
@@ -409,7 +391,7 @@ static void on_writable(struct waiter *w, struct conn *c)
 static void conn_close(struct waiter *w, struct conn *c, int err)
 {
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
+        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
     WSACloseEvent(c->event); /* after the socket that would set it */
@@ -419,12 +401,10 @@ static void conn_close(struct waiter *w, struct conn *c, int err)
     w->events[c->slot] = w->events[w->count];
     last->slot = c->slot;
 
-    stats_closed(c->id, c->echoed, (unsigned long)err);
+    log_closed(&c->log, (unsigned long)err);
     free(c);
     InterlockedDecrement(&w->clients);
     InterlockedDecrement(&w->srv->clients);
-    if (InterlockedExchange(&w->srv->paused, FALSE))
-        WSASetEvent(w->srv->wake);
 }
 
 /* ---- 6. start and stop ------------------------------------------------- */
@@ -440,18 +420,19 @@ static const struct model model = {
 
 static void server_start(struct server *srv)
 {
-    struct waiter *first = server_grow(srv) ? waiter_new(srv) : NULL;
-    srv->accepting = WSACreateEvent();
-    if (first == NULL || srv->accepting == WSA_INVALID_EVENT)
-        die_call("malloc or WSACreateEvent", WSA_NOT_ENOUGH_MEMORY);
-    srv->waiters[srv->count++] = first;
-    srv->wake = first->events[SLOT_WAKE];
+    srv->wake = WSACreateEvent();
+    if (srv->wake == WSA_INVALID_EVENT)
+        die_call("WSACreateEvent", WSAGetLastError());
+    trace_name((ULONG_PTR)srv->wake, "stop");
     srv->listener = net_listen(&srv->args);
+    trace_name(srv->listener, "listener");
+    srv->accepting = WSACreateEvent();
+    if (srv->accepting == WSA_INVALID_EVENT)
+        die_call("WSACreateEvent", WSAGetLastError());
     if (WSAEventSelect(srv->listener, srv->accepting, FD_ACCEPT) ==
         SOCKET_ERROR)
         die_call("WSAEventSelect", WSAGetLastError());
-    waiter_add(first, srv->accepting, NULL);
-    srv->threads = 1;
+    srv->threads = 1; /* waiters come with the clients */
 }
 
 /* Runs on another thread, while the main thread waits for its events. */
@@ -463,15 +444,11 @@ static void server_wake(void *arg)
         die_call("WSASetEvent", WSAGetLastError());
 }
 
-/* The clients of one waiter, on its own thread. The last slots go first, so
- * nothing moves into a slot that has been looked at. */
+/* The clients of one waiter, on its own thread. */
 static void waiter_close(struct waiter *w)
 {
-    on_wake(w);
-    for (DWORD slot = w->count; slot-- > 0;) {
-        if (w->conns[slot] != NULL)
-            conn_close(w, w->conns[slot], 0);
-    }
+    while (w->count > 1)
+        conn_close(w, w->conns[w->count - 1], 0);
 }
 
 static unsigned __stdcall waiter_main(void *arg)
@@ -486,17 +463,20 @@ static unsigned __stdcall waiter_main(void *arg)
 static void server_stop(struct server *srv)
 {
     closesocket(srv->listener);
-    for (size_t i = 1; i < srv->count; i++)
-        WSASetEvent(srv->waiters[i]->events[SLOT_WAKE]);
-    for (size_t i = 1; i < srv->count; i++) {
-        WaitForSingleObject(srv->waiters[i]->thread, INFINITE);
-        CloseHandle(srv->waiters[i]->thread);
-        waiter_free(srv->waiters[i]);
-    }
-    waiter_close(srv->waiters[0]);
-    waiter_free(srv->waiters[0]);
     WSACloseEvent(srv->accepting);
-    free(srv->waiters);
+    for (struct waiter *w = srv->waiters; w != NULL; w = w->next) {
+        InterlockedExchange(&w->stopping, TRUE);
+        WSASetEvent(w->events[SLOT_WAKE]);
+    }
+    while (srv->waiters != NULL) {
+        struct waiter *w = srv->waiters;
+        srv->waiters = w->next;
+        WaitForSingleObject(w->thread, INFINITE);
+        CloseHandle(w->thread);
+        WSACloseEvent(w->events[SLOT_WAKE]);
+        free(w);
+    }
+    WSACloseEvent(srv->wake);
 }
 
 /* ---- 7. main (same in all six) ----------------------------------------- */
@@ -507,17 +487,17 @@ int main(int argc, char **argv)
     srv.args = args_parse(&model, argc, argv);
     console_begin();
     net_start();
-    stats_begin(&model, &srv.args);
+    log_begin(&model, &srv.args);
     trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
-    stats_ready(srv.listener, srv.threads);
+    log_ready(srv.listener, srv.threads);
     server_run(&srv);
     stop_end();
     server_stop(&srv);
 
     net_stop();
-    stats_summary();
+    trace_summary(log_summary());
     return EXIT_STOPPED;
 }

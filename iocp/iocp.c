@@ -9,7 +9,7 @@
  *   waits in       GetQueuedCompletionStatus(), in each of --threads workers
  *   moves bytes    the system, between WSARecv() or WSASend() and the packet
  *   holds at most  65535 clients: nothing in the model limits them
- *   stops by       PostQueuedCompletionStatus(): one packet for each worker
+ *   stops by       CancelIoEx(), and at the end one packet for each worker
  *   diff with      overlapped_routine.c (before this)
  */
 #include "common/win.h"
@@ -20,20 +20,19 @@
 #include "common/args.h"
 #include "common/console.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/net.h"
-#include "common/stats.h"
 #include "common/stop.h"
-#include "common/trace_winsock.h"
+#include "watch/trace_winsock.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
 /* A port hands out, with every packet, the key of the handle it is about. We
  * use it to say what kind of handle that is, and so what the OVERLAPPED is part
- * of; the last two come from ourselves and have no OVERLAPPED. */
+ * of. The last one comes from ourselves and has no OVERLAPPED. */
 enum key {
     KEY_LISTENER, /* an AcceptEx() is done: struct accept_op */
     KEY_CONN,     /* a WSARecv() or WSASend() is done: struct conn */
-    KEY_STOP,     /* cancel everything and begin nothing new */
     KEY_QUIT      /* nothing is in flight any more: this worker may leave */
 };
 
@@ -48,11 +47,10 @@ enum conn_state {
 struct conn {
     OVERLAPPED ov;
     SOCKET sock;
-    unsigned long id; /* the #17 of the log */
     enum conn_state state;
     DWORD len;  /* bytes in buf */
     DWORD sent; /* of these, bytes that are back with the client */
-    unsigned long long echoed;
+    struct log_conn log;
     struct conn *next; /* in srv->conns, under srv->lock */
     struct conn *prev;
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
@@ -84,19 +82,23 @@ struct server {
     struct accept_op *accepts; /* ACCEPTS of them */
     HANDLE *workers;
 
-    /* Posting takes the lock shared, stopping takes it alone: so each operation
-     * is either in flight before everything is cancelled, or never begun. */
+    /* Only when a client comes or leaves; an echo takes no lock. */
     SRWLOCK lock;
-    bool stopping;          /* under lock */
-    struct conn *conns;     /* under lock */
-    struct accept_op *idle; /* under lock: could not be posted, try again */
+    struct conn *conns;      /* under lock */
+    struct accept_op *idle;  /* under lock: could not be posted, try again */
+    const char *failed_call; /* under lock: why the last of these could not */
+    int failed_err;
 
-    volatile LONG clients; /* interlocked */
+    volatile LONG clients;  /* interlocked */
+    volatile LONG stopping; /* interlocked */
 
-    /* Interlocked: clients, AcceptEx() in flight, and one until the server is
-     * told to stop. At 0 nothing is in flight and the workers may leave. */
+    /* Interlocked: clients, AcceptEx() in flight, and the server itself until
+     * it is told to stop. At 0 the workers may leave. */
     volatile LONG live;
 };
+
+/* What srv->live says when the server waits and nothing else is in flight. */
+enum { ONLY_THE_SERVER = 1 };
 
 static void accept_post(struct server *srv, struct accept_op *a);
 static void on_accept(struct server *srv, struct accept_op *a, DWORD err);
@@ -157,46 +159,12 @@ static void worker_run(struct server *srv)
             on_packet(srv, key, ov, len, ok);
         else if (!ok)
             die_call("GetQueuedCompletionStatus", GetLastError());
-        else if (key == KEY_STOP)
-            server_cancel(srv);
         else
             return; /* KEY_QUIT */
     }
 }
 
-static void post_key(struct server *srv, enum key key)
-{
-    if (!PostQueuedCompletionStatus(srv->port, 0, key, NULL))
-        die_call("PostQueuedCompletionStatus", GetLastError());
-}
-
-/* The same with --batch: up to N packets a call. TRUE says only that there are
- * packets; how each operation ended is in its own OVERLAPPED. */
-static void worker_run_batch(struct server *srv, OVERLAPPED_ENTRY *entries)
-{
-    ULONG quits = 0;
-    while (quits == 0) {
-        ULONG taken = 0;
-        if (!GetQueuedCompletionStatusEx(srv->port, entries, srv->args.batch,
-                                         &taken, INFINITE, FALSE))
-            die_call("GetQueuedCompletionStatusEx", GetLastError());
-        for (ULONG i = 0; i < taken; i++) {
-            OVERLAPPED_ENTRY *e = &entries[i];
-            if (e->lpOverlapped != NULL)
-                on_packet(srv, e->lpCompletionKey, e->lpOverlapped,
-                          e->dwNumberOfBytesTransferred,
-                          e->lpOverlapped->Internal == 0);
-            else if (e->lpCompletionKey == KEY_STOP)
-                server_cancel(srv);
-            else
-                quits++;
-        }
-    }
-    while (--quits > 0)
-        post_key(srv, KEY_QUIT); /* a batch takes other workers' packets too */
-}
-
-/* The main thread has nothing to do but to outlive the workers. */
+/* The main thread has nothing to do but to wait until the workers have left. */
 static void server_run(struct server *srv)
 {
     for (unsigned long i = 0; i < srv->threads; i++)
@@ -205,14 +173,16 @@ static void server_run(struct server *srv)
 
 /* ---- 3. accept --------------------------------------------------------- */
 
-/* One thing less is in flight. After the last one, one packet for each worker
- * lets it leave: no packet can follow that would need it. */
+/* An AcceptEx() or a client has ended. At 0 each worker gets a packet that lets
+ * it leave: no other packet will follow. */
 static void server_release(struct server *srv)
 {
-    if (InterlockedDecrement(&srv->live) > 0)
-        return;
-    for (unsigned long i = 0; i < srv->threads; i++)
-        post_key(srv, KEY_QUIT);
+    LONG live = InterlockedDecrement(&srv->live);
+    if (live == ONLY_THE_SERVER && !srv->stopping)
+        die_call(srv->failed_call, srv->failed_err); /* nobody can come now */
+    for (unsigned long i = 0; live == 0 && i < srv->threads; i++)
+        if (!PostQueuedCompletionStatus(srv->port, 0, KEY_QUIT, NULL))
+            die_call("PostQueuedCompletionStatus", GetLastError());
 }
 
 static void conn_open(struct server *srv, SOCKET sock,
@@ -220,7 +190,7 @@ static void conn_open(struct server *srv, SOCKET sock,
 {
     struct conn *c = malloc(sizeof *c + srv->args.buffer);
     if (c == NULL) {
-        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        log_refused_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
         goto refuse;
     }
     *c = (struct conn){.sock = sock};
@@ -228,10 +198,11 @@ static void conn_open(struct server *srv, SOCKET sock,
     /* The other half of CreateIoCompletionPort(): from now on what this socket
      * completes goes to the port, with our key. */
     if (CreateIoCompletionPort((HANDLE)sock, srv->port, KEY_CONN, 0) == NULL) {
-        stats_refused_error("CreateIoCompletionPort", GetLastError());
+        log_refused_error("CreateIoCompletionPort", GetLastError());
         goto refuse;
     }
-    c->id = stats_opened(sock, peer);
+    log_opened(&c->log, peer);
+    trace_connection(sock, c->log.number);
     InterlockedIncrement(&srv->live);
     AcquireSRWLockExclusive(&srv->lock);
     c->next = srv->conns;
@@ -248,21 +219,20 @@ refuse:
     free(c);
 }
 
+/* It waits in the idle list until a client leaves. */
 static void accept_failed(struct server *srv, struct accept_op *a,
                           const char *call, int err)
 {
     if (a->sock != INVALID_SOCKET)
         closesocket(a->sock);
-    AcquireSRWLockExclusive(&srv->lock);
-    bool stopping = srv->stopping;
-    a->next = srv->idle; /* until one of ours leaves */
-    srv->idle = a;
-    ReleaseSRWLockExclusive(&srv->lock);
-    if (!stopping) {
-        if (srv->live == 2) /* this one, and the server: nobody else is left */
-            die_call(call, err);
+    if (!srv->stopping)
         warn_call(call, err);
-    }
+    AcquireSRWLockExclusive(&srv->lock);
+    a->next = srv->idle;
+    srv->idle = a;
+    srv->failed_call = call;
+    srv->failed_err = err;
+    ReleaseSRWLockExclusive(&srv->lock);
     server_release(srv);
 }
 
@@ -272,6 +242,8 @@ static void accept_failed(struct server *srv, struct accept_op *a,
 static void accept_post(struct server *srv, struct accept_op *a)
 {
     LPFN_ACCEPTEX accept_ex = srv->accept_ex;
+    if (srv->stopping)
+        return;
     InterlockedIncrement(&srv->live);
     a->sock =
         WSASocketW(srv->args.address.ss_family, SOCK_STREAM, IPPROTO_TCP, NULL,
@@ -281,23 +253,21 @@ static void accept_post(struct server *srv, struct accept_op *a)
         return;
     }
     DWORD len = 0;
-    int err = WSA_OPERATION_ABORTED;
-    AcquireSRWLockShared(&srv->lock);
-    if (!srv->stopping) {
-        /* Windows may say at once that a newcomer has left before we came:
-         * nothing was begun, so ask for the next one. Wine does not. Source:
-         * AcceptEx function, WSAECONNRESET. */
-        do {
-            a->ov = (OVERLAPPED){0};
-            err = accept_ex(srv->listener, a->sock, a->addresses, 0,
-                            ADDRESS_SIZE, ADDRESS_SIZE, &len, &a->ov)
-                      ? 0
-                      : WSAGetLastError();
-        } while (net_newcomer_left(err));
-    }
-    ReleaseSRWLockShared(&srv->lock);
+    int err = 0;
+    /* Windows may say at once that a newcomer has left before we came: nothing
+     * was begun, so ask for the next one. Wine does not. Source: AcceptEx
+     * function, WSAECONNRESET. */
+    do {
+        a->ov = (OVERLAPPED){0};
+        err = accept_ex(srv->listener, a->sock, a->addresses, 0, ADDRESS_SIZE,
+                        ADDRESS_SIZE, &len, &a->ov)
+                  ? 0
+                  : WSAGetLastError();
+    } while (net_newcomer_left(err));
     if (err != 0 && err != WSA_IO_PENDING)
         accept_failed(srv, a, "AcceptEx", err);
+    else if (srv->stopping)
+        server_cancel(srv); /* it began after everything had been cancelled */
 }
 
 /* Somebody has connected, or was about to and left: in either case there has
@@ -323,7 +293,7 @@ static void on_accept(struct server *srv, struct accept_op *a, DWORD err)
                srv->args.max_clients) {
         InterlockedDecrement(&srv->clients);
         closesocket(sock);
-        stats_refused(srv->args.max_clients);
+        log_refused(srv->args.max_clients);
     } else {
         conn_open(srv, sock, &peer);
     }
@@ -336,22 +306,27 @@ static void on_accept(struct server *srv, struct accept_op *a, DWORD err)
 /* Ask for bytes. 0 and WSA_IO_PENDING both mean that a packet will come, and
  * then c is no longer ours: another worker may take that packet, and even free
  * c, before WSARecv() has returned here. Any other error means that nothing
- * was begun and nothing will come. */
+ * was begun and nothing will come.
+ *
+ * Whether the server stops is looked at before and after. Before, because one
+ * client could go on for ever; after, because server_cancel() may have passed
+ * in between. No lock is needed for that. */
 static void conn_post_recv(struct server *srv, struct conn *c)
 {
     WSABUF room = {.buf = c->buf, .len = srv->args.buffer};
     DWORD flags = 0; /* read and written by the call: fresh every time */
-    int err = WSA_OPERATION_ABORTED;
+    if (srv->stopping) {
+        conn_close(srv, c, 0);
+        return;
+    }
     c->ov = (OVERLAPPED){0};
     c->state = CONN_RECEIVING;
-    AcquireSRWLockShared(&srv->lock);
-    if (!srv->stopping)
-        err = WSARecv(c->sock, &room, 1, NULL, &flags, &c->ov, NULL) == 0
-                  ? 0
-                  : WSAGetLastError();
-    ReleaseSRWLockShared(&srv->lock);
-    if (err != 0 && err != WSA_IO_PENDING)
-        conn_close(srv, c, (DWORD)err);
+    if (WSARecv(c->sock, &room, 1, NULL, &flags, &c->ov, NULL) ==
+            SOCKET_ERROR &&
+        WSAGetLastError() != WSA_IO_PENDING)
+        conn_close(srv, c, (DWORD)WSAGetLastError());
+    else if (srv->stopping)
+        server_cancel(srv); /* it began after everything had been cancelled */
 }
 
 /* Ask to send what is owed. Even when the send is done at once its packet
@@ -359,17 +334,17 @@ static void conn_post_recv(struct server *srv, struct conn *c)
 static void conn_post_send(struct server *srv, struct conn *c)
 {
     WSABUF owed = {.buf = c->buf + c->sent, .len = c->len - c->sent};
-    int err = WSA_OPERATION_ABORTED;
+    if (srv->stopping) {
+        conn_close(srv, c, 0);
+        return;
+    }
     c->ov = (OVERLAPPED){0};
     c->state = CONN_SENDING;
-    AcquireSRWLockShared(&srv->lock);
-    if (!srv->stopping)
-        err = WSASend(c->sock, &owed, 1, NULL, 0, &c->ov, NULL) == 0
-                  ? 0
-                  : WSAGetLastError();
-    ReleaseSRWLockShared(&srv->lock);
-    if (err != 0 && err != WSA_IO_PENDING)
-        conn_close(srv, c, (DWORD)err);
+    if (WSASend(c->sock, &owed, 1, NULL, 0, &c->ov, NULL) == SOCKET_ERROR &&
+        WSAGetLastError() != WSA_IO_PENDING)
+        conn_close(srv, c, (DWORD)WSAGetLastError());
+    else if (srv->stopping)
+        server_cancel(srv); /* it began after everything had been cancelled */
 }
 
 static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
@@ -381,7 +356,7 @@ static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
         conn_close(srv, c, err);
         return;
     }
-    stats_received(c->id, len);
+    log_received(&c->log, len);
     c->len = len;
     c->sent = 0;
     conn_post_send(srv, c);
@@ -397,8 +372,7 @@ static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err)
         return;
     }
     c->sent += len;
-    c->echoed += len;
-    stats_sent(c->id, len, c->len - c->sent);
+    log_sent(&c->log, len, c->len - c->sent);
     if (c->sent < c->len)
         conn_post_send(srv, c);
     else
@@ -415,9 +389,9 @@ static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err)
  * Anything else is the trouble of this one client, and only its own. */
 static void conn_close(struct server *srv, struct conn *c, DWORD err)
 {
-    AcquireSRWLockExclusive(&srv->lock);
     if (err == WSA_OPERATION_ABORTED && srv->stopping)
         err = 0; /* it was us */
+    AcquireSRWLockExclusive(&srv->lock);
     if (c->prev != NULL)
         c->prev->next = c->next;
     else
@@ -430,10 +404,10 @@ static void conn_close(struct server *srv, struct conn *c, DWORD err)
     ReleaseSRWLockExclusive(&srv->lock);
 
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
+        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
-    stats_closed(c->id, c->echoed, err);
+    log_closed(&c->log, err);
     free(c);
     InterlockedDecrement(&srv->clients);
     if (idle != NULL)
@@ -448,7 +422,6 @@ static const struct model model = {
     .idea = "completion, told by a completion port (overlapped I/O)",
     .most_clients = NO_LIMIT_CLIENTS,
     .why_limit = "nothing in the model limits them",
-    .has_batch = true,
 };
 
 /* AcceptEx() belongs to the provider of the socket: ask it for the address. */
@@ -468,15 +441,7 @@ static unsigned __stdcall worker_main(void *arg)
 {
     struct server *srv = arg;
     trace_thread("worker #");
-    if (srv->args.batch == 1) {
-        worker_run(srv);
-        return 0;
-    }
-    OVERLAPPED_ENTRY *entries = calloc(srv->args.batch, sizeof *entries);
-    if (entries == NULL)
-        die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
-    worker_run_batch(srv, entries);
-    free(entries);
+    worker_run(srv);
     return 0;
 }
 
@@ -493,7 +458,7 @@ static void start_workers(struct server *srv)
         srv->threads = 2 * system.dwNumberOfProcessors;
     srv->workers = calloc(srv->threads, sizeof *srv->workers);
     if (srv->workers == NULL)
-        die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
+        die_call("calloc", ERROR_NOT_ENOUGH_MEMORY);
     for (unsigned long i = 0; i < srv->threads; i++) {
         srv->workers[i] =
             (HANDLE)_beginthreadex(NULL, 0, worker_main, srv, 0, NULL);
@@ -510,6 +475,7 @@ static void server_start(struct server *srv)
     if (srv->port == NULL) /* not INVALID_HANDLE_VALUE */
         die_call("CreateIoCompletionPort", GetLastError());
     srv->listener = net_listen(&srv->args);
+    trace_name(srv->listener, "listener");
     srv->accept_ex = find_accept_ex(srv->listener);
     if (CreateIoCompletionPort((HANDLE)srv->listener, srv->port, KEY_LISTENER,
                                0) == NULL)
@@ -519,25 +485,19 @@ static void server_start(struct server *srv)
     srv->accepts = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY,
                              ACCEPTS * sizeof *srv->accepts);
     if (srv->accepts == NULL)
-        die_call("HeapAlloc", WSA_NOT_ENOUGH_MEMORY);
+        die_call("HeapAlloc", ERROR_NOT_ENOUGH_MEMORY);
     start_workers(srv);
     for (int i = 0; i < ACCEPTS; i++)
         accept_post(srv, &srv->accepts[i]);
 }
 
-/* Runs on another thread, while the main thread waits for the workers. */
-static void server_wake(void *arg)
-{
-    post_key(arg, KEY_STOP);
-}
-
 /* Cancel, reap, and only then free: CancelIoEx() is no more than a request.
  * Every operation still sends its packet, and the worker that takes it closes
- * the client; until then the system may write to its memory. */
+ * the client; until then the system may write to its memory. The lock keeps
+ * each client in the list from being freed meanwhile. */
 static void server_cancel(struct server *srv)
 {
     AcquireSRWLockExclusive(&srv->lock);
-    srv->stopping = true;
     if (!CancelIoEx((HANDLE)srv->listener, NULL) &&
         GetLastError() != ERROR_NOT_FOUND)
         warn_call("CancelIoEx", GetLastError());
@@ -547,6 +507,14 @@ static void server_cancel(struct server *srv)
             warn_call("CancelIoEx", GetLastError());
     }
     ReleaseSRWLockExclusive(&srv->lock);
+}
+
+/* Runs on another thread, while the main thread waits for the workers. */
+static void server_wake(void *arg)
+{
+    struct server *srv = arg;
+    InterlockedExchange(&srv->stopping, TRUE);
+    server_cancel(srv);
     server_release(srv);
 }
 
@@ -569,17 +537,17 @@ int main(int argc, char **argv)
     srv.args = args_parse(&model, argc, argv);
     console_begin();
     net_start();
-    stats_begin(&model, &srv.args);
+    log_begin(&model, &srv.args);
     trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
-    stats_ready(srv.listener, srv.threads);
+    log_ready(srv.listener, srv.threads);
     server_run(&srv);
     stop_end();
     server_stop(&srv);
 
     net_stop();
-    stats_summary();
+    trace_summary(log_summary());
     return EXIT_STOPPED;
 }

@@ -20,10 +20,10 @@
 #include "common/args.h"
 #include "common/console.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/net.h"
-#include "common/stats.h"
 #include "common/stop.h"
-#include "common/trace_winsock.h"
+#include "watch/trace_winsock.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -33,10 +33,9 @@
 struct conn {
     OVERLAPPED ov; /* its hEvent is not used when there is a routine */
     SOCKET sock;
-    unsigned long id; /* the #17 of the log */
-    DWORD len;        /* bytes in buf */
-    DWORD sent;       /* of these, bytes that are back with the client */
-    unsigned long long echoed;
+    DWORD len;  /* bytes in buf */
+    DWORD sent; /* of these, bytes that are back with the client */
+    struct log_conn log;
     struct worker *worker;
     struct conn *next; /* in the worker's list */
     struct conn *prev;
@@ -62,9 +61,11 @@ struct server {
     struct worker *workers;
     size_t next;            /* whose turn it is to get a client */
     volatile LONG clients;  /* interlocked: of all workers */
-    volatile LONG paused;   /* interlocked: out of sockets, accept no more */
     volatile LONG stopping; /* interlocked */
 };
+
+/* How long to wait before accept() is tried again when it has failed. */
+enum { RETRY_MS = 1000 };
 
 static void on_accept(struct server *srv);
 static void conn_post_recv(struct conn *c);
@@ -121,7 +122,7 @@ static void conn_open(struct server *srv, SOCKET sock,
 {
     struct conn *c = malloc(sizeof *c + srv->args.buffer);
     if (c == NULL) {
-        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        log_refused_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
         goto refuse;
     }
     *c = (struct conn){.sock = sock, .worker = &srv->workers[srv->next]};
@@ -129,10 +130,11 @@ static void conn_open(struct server *srv, SOCKET sock,
 
     /* The socket comes with the registration of the listener: end that. */
     if (WSAEventSelect(sock, NULL, 0) == SOCKET_ERROR) {
-        stats_refused_error("WSAEventSelect", (unsigned long)WSAGetLastError());
+        log_refused_error("WSAEventSelect", (unsigned long)WSAGetLastError());
         goto refuse;
     }
-    c->id = stats_opened(sock, peer);
+    log_opened(&c->log, peer);
+    trace_connection(sock, c->log.number);
     InterlockedIncrement(&srv->clients);
     /* A queue, not a variable with a flag: two clients that come in the same
      * instant are two entries. From here on c belongs to the worker. */
@@ -152,28 +154,29 @@ static void on_accept(struct server *srv)
     if (WSAEnumNetworkEvents(srv->listener, srv->accepting, &seen) ==
         SOCKET_ERROR)
         die_call("WSAEnumNetworkEvents", WSAGetLastError());
-    if (srv->paused)
-        return; /* leave them in the backlog */
 
     struct sockaddr_storage peer;
     int len = sizeof peer;
-    SOCKET sock = accept(srv->listener, (struct sockaddr *)&peer, &len);
-    if (sock == INVALID_SOCKET) {
+    SOCKET sock;
+    while ((sock = accept(srv->listener, (struct sockaddr *)&peer, &len)) ==
+           INVALID_SOCKET) {
         int err = WSAGetLastError();
         if (err == WSAEWOULDBLOCK || net_newcomer_left(err))
             return;
-        /* Until one of ours leaves. Before we look whether there is one: who
-         * leaves right now, on another thread, finds us paused. */
-        InterlockedExchange(&srv->paused, TRUE);
-        if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->clients == 0)
+        if (err != WSAEMFILE && err != WSAENOBUFS)
             die_call("accept", err);
+        /* Windows has no more sockets, and tells nobody when it has some again.
+         * Newcomers stay in the backlog; the clients that are here notice
+         * nothing, for this thread only accepts. */
         warn_call("accept", err);
-        return;
+        SleepEx(RETRY_MS, TRUE); /* server_wake() ends it early */
+        if (srv->stopping)
+            return;
     }
-    net_keep_private(sock);
+    net_no_inherit(sock);
     if ((unsigned long)srv->clients >= srv->args.max_clients) {
         closesocket(sock);
-        stats_refused(srv->args.max_clients);
+        log_refused(srv->args.max_clients);
         return;
     }
     conn_open(srv, sock, &peer);
@@ -225,7 +228,7 @@ static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
         conn_close(c, err);
         return;
     }
-    stats_received(c->id, len);
+    log_received(&c->log, len);
     c->len = len;
     c->sent = 0;
     conn_post_send(c);
@@ -243,8 +246,7 @@ static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
         return;
     }
     c->sent += len;
-    c->echoed += len;
-    stats_sent(c->id, len, c->len - c->sent);
+    log_sent(&c->log, len, c->len - c->sent);
     if (c->sent < c->len)
         conn_post_send(c);
     else
@@ -252,12 +254,6 @@ static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
 }
 
 /* ---- 5. close ---------------------------------------------------------- */
-
-static void CALLBACK accept_again(ULONG_PTR arg)
-{
-    trace_event("APC accept_again", NULL, 0, 0);
-    on_accept((struct server *)arg);
-}
 
 /* Only with nothing in flight: then buffer and OVERLAPPED are ours to free,
  * and the close is an orderly one. With a WSARecv() still pending, Windows
@@ -272,7 +268,7 @@ static void conn_close(struct conn *c, DWORD err)
     if (err == WSA_OPERATION_ABORTED && w->stopping)
         err = 0; /* it was us */
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
+        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
 
@@ -283,12 +279,9 @@ static void conn_close(struct conn *c, DWORD err)
     if (c->next != NULL)
         c->next->prev = c->prev;
 
-    stats_closed(c->id, c->echoed, err);
+    log_closed(&c->log, err);
     free(c);
     InterlockedDecrement(&srv->clients);
-    if (InterlockedExchange(&srv->paused, FALSE) &&
-        !QueueUserAPC(accept_again, srv->main_thread, (ULONG_PTR)srv))
-        die_call("QueueUserAPC", GetLastError());
 }
 
 /* ---- 6. start and stop ------------------------------------------------- */
@@ -316,12 +309,13 @@ static void server_start(struct server *srv)
         srv->threads = system.dwNumberOfProcessors;
     srv->workers = calloc(srv->threads, sizeof *srv->workers);
     if (srv->workers == NULL)
-        die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
+        die_call("calloc", ERROR_NOT_ENOUGH_MEMORY);
     srv->main_thread =
         OpenThread(THREAD_SET_CONTEXT, FALSE, GetCurrentThreadId());
     if (srv->main_thread == NULL)
         die_call("OpenThread", GetLastError());
     srv->listener = net_listen(&srv->args);
+    trace_name(srv->listener, "listener");
     srv->accepting = WSACreateEvent();
     if (srv->accepting == WSA_INVALID_EVENT)
         die_call("WSACreateEvent", WSAGetLastError());
@@ -396,17 +390,17 @@ int main(int argc, char **argv)
     srv.args = args_parse(&model, argc, argv);
     console_begin();
     net_start();
-    stats_begin(&model, &srv.args);
+    log_begin(&model, &srv.args);
     trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
-    stats_ready(srv.listener, srv.threads);
+    log_ready(srv.listener, srv.threads);
     server_run(&srv);
     stop_end();
     server_stop(&srv);
 
     net_stop();
-    stats_summary();
+    trace_summary(log_summary());
     return EXIT_STOPPED;
 }

@@ -24,11 +24,11 @@
 #include "common/args.h"
 #include "common/console.h"
 #include "common/err.h"
+#include "common/log.h"
+#include "common/map.h"
 #include "common/net.h"
-#include "common/sockmap.h"
-#include "common/stats.h"
 #include "common/stop.h"
-#include "common/trace_winsock.h"
+#include "watch/trace_winsock.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -40,11 +40,10 @@ enum conn_state {
 /* One client. Only the thread in server_run() touches it. */
 struct conn {
     SOCKET sock;
-    unsigned long id; /* the #17 of the log */
     enum conn_state state;
     int len;  /* bytes in buf */
     int sent; /* of these, bytes that are back with the client */
-    unsigned long long echoed;
+    struct log_conn log;
     struct conn *next; /* in srv->conns */
     struct conn *prev;
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
@@ -59,9 +58,10 @@ struct server {
     SOCKET wake; /* a datagram to itself ends the wait */
     struct conn *conns;
     size_t count;
-    struct sockmap by_sock; /* the way back from a SOCKET to its client */
-    bool paused;            /* out of sockets: leave newcomers in the backlog */
-    fd_set readable;        /* in: who wants to know; out: who is ready */
+    struct map by_sock; /* the way back from a SOCKET to its client */
+    bool paused;        /* out of sockets: leave newcomers in the backlog */
+    fd_set
+        readable; /* in: the sockets we ask about; out: those that are ready */
     fd_set writable;
 };
 
@@ -137,14 +137,14 @@ static void server_run(struct server *srv)
             continue;
         }
 
-        /* The sets hold only who is ready now. Walking them costs what there
-         * is to do; FD_ISSET() for every client would search the set again
-         * and again. Newcomers come last: a connection accepted earlier could
-         * have the very SOCKET value of one just closed, and be taken for it. */
+        /* The sets hold only the sockets that are ready now. To walk through
+         * them costs as much as there is to do; FD_ISSET() for every client
+         * would search the whole set each time. Newcomers come last: a socket
+         * that was accepted earlier could have the same SOCKET value as one
+         * that was closed in this round, and be taken for it. */
         bool newcomer = false;
         for (u_int i = 0; i < srv->writable.fd_count; i++)
-            on_writable(srv,
-                        sockmap_get(&srv->by_sock, srv->writable.fd_array[i]));
+            on_writable(srv, map_get(&srv->by_sock, srv->writable.fd_array[i]));
         for (u_int i = 0; i < srv->readable.fd_count; i++) {
             SOCKET sock = srv->readable.fd_array[i];
             if (sock == srv->wake)
@@ -152,7 +152,7 @@ static void server_run(struct server *srv)
             if (sock == srv->listener)
                 newcomer = true;
             else
-                on_readable(srv, sockmap_get(&srv->by_sock, sock));
+                on_readable(srv, map_get(&srv->by_sock, sock));
         }
         if (newcomer)
             on_accept(srv);
@@ -166,23 +166,22 @@ static void conn_open(struct server *srv, SOCKET sock,
 {
     struct conn *c = malloc(sizeof *c + srv->args.buffer);
     if (c == NULL) {
-        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        log_refused_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
         goto refuse;
     }
     *c = (struct conn){.sock = sock, .state = CONN_RECEIVING};
 
-    /* Ready once is not ready for ever: another thread or a dropped segment
-     * can take it away before recv() comes. Only a non-blocking socket cannot
-     * then hold up everybody else. (On Windows it comes with the listener's
-     * mode; elsewhere it does not, and who reads this should not have to know.)
-     */
+    /* A socket that was ready need not be ready any more when recv() is called:
+     * a segment that is dropped late takes the bytes away. A blocking recv()
+     * would then hold up all other clients. (On Windows the socket has the mode
+     * of the listener already; on other systems it has not.) */
     u_long on = 1;
     if (ioctlsocket(sock, (long)FIONBIO, &on) == SOCKET_ERROR) {
-        stats_refused_error("ioctlsocket", (unsigned long)WSAGetLastError());
+        log_refused_error("ioctlsocket", (unsigned long)WSAGetLastError());
         goto refuse;
     }
-    if (!sockmap_put(&srv->by_sock, sock, c)) {
-        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+    if (!map_put(&srv->by_sock, sock, c)) {
+        log_refused_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
         goto refuse;
     }
     c->next = srv->conns;
@@ -190,7 +189,8 @@ static void conn_open(struct server *srv, SOCKET sock,
         c->next->prev = c;
     srv->conns = c;
     srv->count++;
-    c->id = stats_opened(sock, peer);
+    log_opened(&c->log, peer);
+    trace_connection(sock, c->log.number);
     return;
 
 refuse:
@@ -216,18 +216,19 @@ static bool accept_one(struct server *srv)
         srv->paused = true; /* until one of ours leaves */
         return false;
     }
-    net_keep_private(sock);
+    net_no_inherit(sock);
     if (srv->count >= srv->args.max_clients) {
         closesocket(sock);
-        stats_refused(srv->args.max_clients);
+        log_refused(srv->args.max_clients);
     } else {
         conn_open(srv, sock, &peer);
     }
     return true;
 }
 
-/* A round costs as much as there are clients, so it takes in more than one
- * newcomer, but not all that come: those who are here want their turn too. */
+/* A round costs as much as there are clients, so it accepts more than one
+ * newcomer. But it does not accept all that come: the clients that are here
+ * want their turn, too. */
 static void on_accept(struct server *srv)
 {
     for (int i = 0; i < ACCEPTS_A_ROUND && accept_one(srv); i++)
@@ -236,8 +237,8 @@ static void on_accept(struct server *srv)
 
 /* ---- 4. echo ----------------------------------------------------------- */
 
-/* What the client waits for decides in which set it goes next time. */
-static void conn_watch(struct conn *c, enum conn_state state)
+/* The state of the client decides in which of the two sets it goes next. */
+static void conn_set_state(struct conn *c, enum conn_state state)
 {
     c->state = state;
 }
@@ -259,7 +260,7 @@ static void on_readable(struct server *srv, struct conn *c)
         conn_close(srv, c, 0);
         return;
     }
-    stats_received(c->id, (size_t)len);
+    log_received(&c->log, (size_t)len);
     c->len = len;
     c->sent = 0;
     on_writable(srv, c);
@@ -274,16 +275,15 @@ static void on_writable(struct server *srv, struct conn *c)
         if (len == SOCKET_ERROR) {
             int err = WSAGetLastError();
             if (err == WSAEWOULDBLOCK)
-                conn_watch(c, CONN_SENDING);
+                conn_set_state(c, CONN_SENDING);
             else
                 conn_close(srv, c, err);
             return;
         }
         c->sent += len;
-        c->echoed += (unsigned long long)len;
-        stats_sent(c->id, (size_t)len, (size_t)(c->len - c->sent));
+        log_sent(&c->log, (size_t)len, (size_t)(c->len - c->sent));
     }
-    conn_watch(c, CONN_RECEIVING);
+    conn_set_state(c, CONN_RECEIVING);
 }
 
 /* ---- 5. close ---------------------------------------------------------- */
@@ -294,7 +294,7 @@ static void conn_close(struct server *srv, struct conn *c, int err)
 {
     /* Out of the map before it is closed: the next connection may get the same
      * SOCKET value as soon as closesocket() returns. */
-    sockmap_remove(&srv->by_sock, c->sock);
+    map_remove(&srv->by_sock, c->sock);
     if (c->prev != NULL)
         c->prev->next = c->next;
     else
@@ -305,10 +305,10 @@ static void conn_close(struct server *srv, struct conn *c, int err)
     srv->paused = false;
 
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
+        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
-    stats_closed(c->id, c->echoed, (unsigned long)err);
+    log_closed(&c->log, (unsigned long)err);
     free(c);
 }
 
@@ -333,11 +333,12 @@ static SOCKET open_wake_socket(void)
                              WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     if (sock == INVALID_SOCKET)
         die_call("WSASocketW", WSAGetLastError());
-    if (bind(sock, (struct sockaddr *)&self, len) == SOCKET_ERROR ||
-        getsockname(sock, (struct sockaddr *)&self, &len) == SOCKET_ERROR ||
-        connect(sock, (struct sockaddr *)&self, len) == SOCKET_ERROR)
-        die_call("bind, getsockname or connect of the wake socket",
-                 WSAGetLastError());
+    if (bind(sock, (struct sockaddr *)&self, len) == SOCKET_ERROR)
+        die_call("bind of the wake socket", WSAGetLastError());
+    if (getsockname(sock, (struct sockaddr *)&self, &len) == SOCKET_ERROR)
+        die_call("getsockname of the wake socket", WSAGetLastError());
+    if (connect(sock, (struct sockaddr *)&self, len) == SOCKET_ERROR)
+        die_call("connect of the wake socket", WSAGetLastError());
     trace_name(sock, "wake");
     return sock;
 }
@@ -347,6 +348,7 @@ static void server_start(struct server *srv)
     u_long on = 1;
     srv->wake = open_wake_socket();
     srv->listener = net_listen(&srv->args);
+    trace_name(srv->listener, "listener");
 
     /* A client may leave between select() and accept(): a blocking accept()
      * would then wait for the next one, and everybody with it. */
@@ -369,7 +371,7 @@ static void server_stop(struct server *srv)
     while (srv->conns != NULL)
         conn_close(srv, srv->conns, 0);
     closesocket(srv->wake);
-    sockmap_free(&srv->by_sock);
+    map_free(&srv->by_sock);
 }
 
 /* ---- 7. main (same in all six) ----------------------------------------- */
@@ -380,17 +382,17 @@ int main(int argc, char **argv)
     srv.args = args_parse(&model, argc, argv);
     console_begin();
     net_start();
-    stats_begin(&model, &srv.args);
+    log_begin(&model, &srv.args);
     trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
-    stats_ready(srv.listener, srv.threads);
+    log_ready(srv.listener, srv.threads);
     server_run(&srv);
     stop_end();
     server_stop(&srv);
 
     net_stop();
-    stats_summary();
+    trace_summary(log_summary());
     return EXIT_STOPPED;
 }

@@ -25,7 +25,7 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
 from suite import BUILD, MODELS, WINE, fail, run  # noqa: E402
 
 RESULT = ROOT / "docs" / "comparison.json"

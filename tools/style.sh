@@ -21,10 +21,11 @@ sources() {
         sed 's,^\./,,'
 }
 # The broken servers are broken on purpose; the sanitizers' file is for Linux.
-mapfile -t c_files < <(sources -name '*.c' ! -path './tests/sanitize/*' \
-    ! -path './tests/broken/*')
+mapfile -t c_files < <(sources -name '*.c' ! -path './tests/servers/sanitize/*' \
+    ! -path './programs/contract/broken/*')
 mapfile -t c_and_h < <(sources -name '*.[ch]')
-mapfile -t scripts < <(sources \( -name '*.sh' -o -path './.ci/run' \))
+mapfile -t scripts < <(sources \( -name '*.sh' -o -path './.ci/run' \
+    -o -path './tools/pre-commit' \))
 mapfile -t pythons < <(sources -name '*.py')
 
 # One file with one tool; what it prints is what is wrong.
@@ -35,7 +36,7 @@ check_file() {
     case $tool:$file in
     clang-tidy:tests/* | cppcheck:tests/*) ;;
     clang-tidy:* | cppcheck:*)
-        ! grep -q '"common/trace_winsock.h"' "$file" || flags="-I."
+        ! grep -q '"watch/trace_winsock.h"' "$file" || flags="-I."
         ;;
     esac
     case $tool in

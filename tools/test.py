@@ -65,8 +65,11 @@ class Job:
         return f"{self.part} {self.name}".strip()
 
 
-def python(path, *arguments):
-    return sys.executable, f"tests/{path}.py", *arguments
+def python(part, *arguments):
+    """The command that runs tests/.../PART.py."""
+    path = next(found for pattern in (f"*/{part}.py", f"*/{part}/{part}.py")
+                for found in (ROOT / "tests").glob(pattern))
+    return sys.executable, path, *arguments
 
 
 def broken(clauses):
@@ -85,30 +88,30 @@ PARTS = {
     "lanes": [Job("", *python("lanes"), seconds=25)],
     "docs": [Job("", *python("docs"), seconds=70)],
     "unit": [Job("", WINE, "build/tests/unit.exe", seconds=15)],
-    "echo_client": [Job("", *python("client/echo_client_test"), seconds=20)],
-    "echo_load": [Job("", *python("client/echo_load_test"), seconds=75)],
+    "echo_client": [Job("", *python("echo_client"), seconds=20)],
+    "echo_load": [Job("", *python("echo_load"), seconds=75)],
     "real_clients": [Job("", *python("real_clients"))],
-    "window": [Job("", *python("window/window"), seconds=20)],
-    "trace": [Job("", *python("trace/trace"), seconds=60)],
+    "window": [Job("", *python("window"), seconds=20)],
+    "trace": [Job("", *python("trace"), seconds=60)],
     "contract": [Job(model, *python("contract", model), seconds=60,
                      wide=model not in ("select", "asyncselect", "blocking"))
                  for model in (*MODELS, "blocking")],
     "builds": [Job(f"{way}-{model}", *python("contract", f"--{way}", model),
                    seconds=65) for way in ("plain", "traced")
                for model in MODELS],
-    "faults": [Job("", *python("faults/faults", "build/faults"), seconds=45)],
+    "faults": [Job("", *python("faults", "build/faults"), seconds=45)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 13))],
-    "compare": [Job("quick", *python("compare/compare_test", "quick"),
+    "compare": [Job("quick", *python("compare", "quick"),
                     seconds=200, wide=True),
-                Job("troubles", *python("compare/compare_test", "troubles"),
+                Job("troubles", *python("compare", "troubles"),
                     seconds=90),
-                Job("others", *python("compare/compare_test", "-quick",
+                Job("others", *python("compare", "-quick",
                                       "-troubles"), seconds=130, wide=True,
                     after="quick")],
-    "report": [Job("", *python("report/report"), seconds=70)],
-    "sanitize": [Job("build", *python("sanitize/sanitize", "--build"),
+    "report": [Job("", *python("report"), seconds=70)],
+    "sanitize": [Job("build", *python("sanitize", "--build"),
                      seconds=60),
-                 *(Job(model, *python("sanitize/sanitize", model), seconds=60,
+                 *(Job(model, *python("sanitize", model), seconds=60,
                        after="build") for model in MODELS)],
 }
 # Asked for by name only: it needs other packages.

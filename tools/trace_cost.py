@@ -23,7 +23,8 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" /
+                       "lib"))
 from suite import BUILD, MODELS, WINE, Server, run  # noqa: E402
 
 PLAIN = BUILD / "plain" / "bin"

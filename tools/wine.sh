@@ -145,7 +145,7 @@ case ${1:-} in
 *)
     prepare
     serve
-    # Only Wine gets the sanitizer (tests/sanitize), not this shell.
+    # Only Wine gets the sanitizer (tests/servers/sanitize), not this shell.
     exec env ${WINE_PRELOAD:+LD_PRELOAD="$WINE_PRELOAD"} "${loader[@]}" "$@"
     ;;
 esac

@@ -14,7 +14,8 @@ import socket
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" /
+                       "lib"))
 from suite import MODELS, Server  # noqa: E402
 
 FEW, MANY, MESSAGE = 1000, 3000, 64

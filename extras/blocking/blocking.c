@@ -22,10 +22,10 @@
 #include "common/args.h"
 #include "common/console.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/net.h"
-#include "common/stats.h"
 #include "common/stop.h"
-#include "common/trace_winsock.h"
+#include "watch/trace_winsock.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -35,9 +35,8 @@ enum { STACK_BYTES = 64 * 1024, RETRY_MS = 10 };
 /* One client. Its own thread uses it; `lock` guards what the others see. */
 struct conn {
     struct server *srv;
-    SOCKET sock;      /* closed by its thread once it is out of srv->conns */
-    unsigned long id; /* the #17 of the log */
-    unsigned long long echoed;
+    SOCKET sock; /* closed by its thread once it is out of srv->conns */
+    struct log_conn log;
     struct conn *next; /* in srv->conns, under the lock */
     struct conn *prev;
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
@@ -114,7 +113,7 @@ static void conn_open(struct server *srv, SOCKET sock,
     struct conn *c = malloc(sizeof *c + srv->args.buffer);
     HANDLE thread = NULL;
     if (c == NULL) {
-        stats_refused_error("malloc", WSA_NOT_ENOUGH_MEMORY);
+        log_refused_error("malloc", ERROR_NOT_ENOUGH_MEMORY);
         closesocket(sock);
         return;
     }
@@ -123,7 +122,7 @@ static void conn_open(struct server *srv, SOCKET sock,
         NULL, STACK_BYTES, conn_main, c,
         CREATE_SUSPENDED | STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     if (thread == NULL) {
-        stats_refused_error("_beginthreadex", GetLastError());
+        log_refused_error("_beginthreadex", GetLastError());
         closesocket(sock);
         free(c);
         return;
@@ -135,7 +134,8 @@ static void conn_open(struct server *srv, SOCKET sock,
     srv->conns = c;
     InterlockedIncrement(&srv->clients);
     ReleaseSRWLockExclusive(&srv->lock);
-    c->id = stats_opened(sock, peer);
+    log_opened(&c->log, peer);
+    trace_connection(sock, c->log.number);
     if (ResumeThread(thread) == (DWORD)-1)
         die_call("ResumeThread", GetLastError());
     CloseHandle(thread);
@@ -144,10 +144,10 @@ static void conn_open(struct server *srv, SOCKET sock,
 static void on_accept(struct server *srv, SOCKET sock,
                       const struct sockaddr_storage *peer)
 {
-    net_keep_private(sock);
+    net_no_inherit(sock);
     if ((unsigned long)srv->clients >= srv->args.max_clients) {
         closesocket(sock);
-        stats_refused(srv->args.max_clients);
+        log_refused(srv->args.max_clients);
         return;
     }
     conn_open(srv, sock, peer);
@@ -162,15 +162,14 @@ static bool on_readable(struct conn *c, int *err)
 {
     int len = recv(c->sock, c->buf, (int)c->srv->args.buffer, 0);
     if (len > 0)
-        stats_received(c->id, (size_t)len);
+        log_received(&c->log, (size_t)len);
     for (int sent = 0, part; sent < len; sent += part) {
         part = send(c->sock, c->buf + sent, len - sent, 0);
         if (part == SOCKET_ERROR) {
             len = SOCKET_ERROR;
             break;
         }
-        c->echoed += (unsigned long long)part;
-        stats_sent(c->id, (size_t)part, (size_t)(len - sent - part));
+        log_sent(&c->log, (size_t)part, (size_t)(len - sent - part));
     }
     if (len == SOCKET_ERROR)
         *err = WSAGetLastError();
@@ -196,10 +195,10 @@ static void conn_close(struct conn *c, int err)
     ReleaseSRWLockExclusive(&srv->lock);
 
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* fails if it is gone: gone is fine */
+        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
-    stats_closed(c->id, c->echoed, (unsigned long)err);
+    log_closed(&c->log, (unsigned long)err);
     free(c);
 
     /* The last thing: with the last of them server_stop() goes on. */
@@ -225,6 +224,7 @@ static void server_start(struct server *srv)
     if (srv->stop_asked == NULL)
         die_call("CreateEventW", GetLastError());
     srv->listener = net_listen(&srv->args);
+    trace_name(srv->listener, "listener");
     srv->acceptor = (HANDLE)_beginthreadex(NULL, 0, accept_main, srv, 0, NULL);
     if (srv->acceptor == NULL)
         die_call("_beginthreadex", GetLastError());
@@ -276,17 +276,17 @@ int main(int argc, char **argv)
     srv.args = args_parse(&model, argc, argv);
     console_begin();
     net_start();
-    stats_begin(&model, &srv.args);
+    log_begin(&model, &srv.args);
     trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
-    stats_ready(srv.listener, srv.threads);
+    log_ready(srv.listener, srv.threads);
     server_run(&srv);
     stop_end();
     server_stop(&srv);
 
     net_stop();
-    stats_summary();
+    trace_summary(log_summary());
     return EXIT_STOPPED;
 }

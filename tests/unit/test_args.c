@@ -23,7 +23,6 @@ static const struct model rich = {.name = "rich",
                                   .idea = "has them all",
                                   .most_clients = NO_LIMIT_CLIENTS,
                                   .why_limit = "what ports can tell apart",
-                                  .has_batch = true,
                                   .has_window = true};
 
 int child_args(int argc, char **argv)
@@ -38,8 +37,8 @@ int child_args(int argc, char **argv)
                                  ? (int)sizeof(struct sockaddr_in6)
                                  : (int)sizeof(struct sockaddr_in)))
         return 98;
-    printf("%s clients=%lu threads=%lu buffer=%lu batch=%lu%s%s%s%s%s%s%s",
-           address, args.max_clients, args.threads, args.buffer, args.batch,
+    printf("%s clients=%lu threads=%lu buffer=%lu%s%s%s%s%s%s%s", address,
+           args.max_clients, args.threads, args.buffer,
            args.window ? " window" : "", args.quiet ? " quiet" : "",
            args.verbose ? " verbose" : "",
            args.stop_on_eof ? " stop_on_eof" : "", args.trace ? " trace" : "",
@@ -48,9 +47,9 @@ int child_args(int argc, char **argv)
     return 0;
 }
 
-#define PLAIN_REST " clients=4094 threads=0 buffer=65536 batch=1"
+#define PLAIN_REST " clients=4094 threads=0 buffer=65536"
 #define RICH_HEAD  "127.0.0.1:5566 clients=65535"
-#define RICH_REST  " clients=65535 threads=0 buffer=65536 batch=1"
+#define RICH_REST  " clients=65535 threads=0 buffer=65536"
 
 static void understood(const char *words, const char *expected)
 {
@@ -90,23 +89,19 @@ static void bind_address(void)
 static void numbers(void)
 {
     understood("plain -c 1", "127.0.0.1:5566 clients=1 threads=0 buffer=65536"
-                             " batch=1");
+                             "");
     understood("plain --max-clients=4094", "127.0.0.1:5566" PLAIN_REST);
     understood("plain --buffer 1", "127.0.0.1:5566 clients=4094 threads=0"
-                                   " buffer=1 batch=1");
+                                   " buffer=1");
     understood("plain --buffer=1048576", "127.0.0.1:5566 clients=4094 threads=0"
-                                         " buffer=1048576 batch=1");
+                                         " buffer=1048576");
 }
 
 static void options_of_some_models(void)
 {
-    understood("rich -t 1", RICH_HEAD " threads=1 buffer=65536 batch=1");
-    understood("rich --threads 256",
-               RICH_HEAD " threads=256 buffer=65536 batch=1");
-    understood("rich --threads=8", RICH_HEAD " threads=8 buffer=65536 batch=1");
-    understood("rich --batch 256",
-               RICH_HEAD " threads=0 buffer=65536 batch=256");
-    understood("rich --batch=2", RICH_HEAD " threads=0 buffer=65536 batch=2");
+    understood("rich -t 1", RICH_HEAD " threads=1 buffer=65536");
+    understood("rich --threads 256", RICH_HEAD " threads=256 buffer=65536");
+    understood("rich --threads=8", RICH_HEAD " threads=8 buffer=65536");
     understood("rich --window", "127.0.0.1:5566" RICH_REST " window");
 }
 
@@ -143,12 +138,10 @@ static void help(void)
         CHECK_HAS(child->out, "--stop-on-eof");
         CHECK_HAS(child->out, "4094");
         CHECK(strstr(child->out, "--threads") == NULL);
-        CHECK(strstr(child->out, "--batch") == NULL);
         CHECK(strstr(child->out, "--window") == NULL);
     }
     const struct child *child = run_child("args rich --help", "");
     CHECK_HAS(child->out, "--threads");
-    CHECK_HAS(child->out, "--batch");
     CHECK_HAS(child->out, "--window");
 }
 
@@ -195,7 +188,6 @@ static void options_of_other_models(void)
 {
     refused("plain --threads 2", "--threads does not apply: it has one thread");
     refused("plain -t 2", "-t does not apply: it has one thread only");
-    refused("plain --batch 2", "unknown option '--batch'");
     refused("plain --window", "unknown option '--window'");
 }
 
@@ -209,7 +201,6 @@ static void missing_values(void)
     refused("plain --max-clients", "--max-clients needs a value");
     refused("plain --buffer", "--buffer needs a value");
     refused("rich --threads", "--threads needs a value");
-    refused("rich --batch", "--batch needs a value");
 }
 
 static void superfluous_values(void)
@@ -249,8 +240,6 @@ static void bad_numbers(void)
     refused("plain --buffer 1048577", "from 1 to 1048576, not '1048577'");
     refused("rich --threads 0", "from 1 to 256, not '0'");
     refused("rich -t 257", "from 1 to 256, not '257'");
-    refused("rich --batch 0", "from 1 to 256, not '0'");
-    refused("rich --batch 257", "from 1 to 256, not '257'");
 }
 
 static void bad_addresses(void)

@@ -155,7 +155,7 @@ static void options_of_listener_and_connection(void)
     CHECK_INT(inheritable(listener), 0);
     CHECK(SetHandleInformation((HANDLE)conn, HANDLE_FLAG_INHERIT,
                                HANDLE_FLAG_INHERIT));
-    net_keep_private(conn);
+    net_no_inherit(conn);
     CHECK_INT(inheritable(conn), 0);
     closesocket(conn);
     closesocket(client);

@@ -199,7 +199,7 @@ static int run_as_child(int argc, char **argv)
     } children[] = {{"err", child_err},
                     {"args", child_args},
                     {"net", child_net},
-                    {"stats", child_stats},
+                    {"log", child_log},
                     {"stop", child_stop}};
     for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
         if (strcmp(argv[0], children[i].name) == 0)
@@ -226,9 +226,9 @@ int main(int argc, char **argv)
     test_err();
     test_args();
     test_net();
-    test_stats();
+    test_log();
     test_stop();
-    test_sockmap();
+    test_map();
     net_stop();
     printf("%d passed, %d failed\n", passed, failed);
     return failed == 0 && passed > 0 ? 0 : 1;

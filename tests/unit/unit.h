@@ -63,15 +63,15 @@ unsigned random_below(unsigned limit);
 void test_err(void);
 void test_args(void);
 void test_net(void);
-void test_stats(void);
+void test_log(void);
 void test_stop(void);
-void test_sockmap(void);
+void test_map(void);
 
 /* What they run in children: 0 or more words, the result is the exit code. */
 int child_err(int argc, char **argv);
 int child_args(int argc, char **argv);
 int child_net(int argc, char **argv);
-int child_stats(int argc, char **argv);
+int child_log(int argc, char **argv);
 int child_stop(int argc, char **argv);
 
 #endif

@@ -1,0 +1,138 @@
+/* log.c -- see log.h */
+#include "common/win.h"
+
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/net.h"
+
+static const struct model *model;
+static bool quiet;
+static bool verbose;
+static uint64_t started; /* clock_ns() */
+
+/* Interlocked; an echo changes none of them. */
+static volatile LONG connections; /* numbers given out */
+static volatile LONG clients;
+static volatile LONG most_clients;
+static volatile LONG refused;
+static volatile LONG resets;
+static volatile LONG64 echoes; /* of connections that are closed */
+static volatile LONG64 bytes;  /* of connections that are closed */
+
+void log_begin(const struct model *the_model, const struct args *args)
+{
+    model = the_model;
+    quiet = args->quiet;
+    verbose = args->verbose;
+    started = clock_ns();
+
+    /* Lines are flushed one by one; the buffers make each a single write, so
+     * that lines of several threads never mix. */
+    (void)setvbuf(stdout, NULL, _IOFBF, 4096);
+    (void)setvbuf(stderr, NULL, _IOFBF, 4096);
+}
+
+void log_ready(SOCKET listener, unsigned long threads)
+{
+    char name[NET_NAME_SIZE];
+    net_local_name(listener, name, sizeof name);
+    printf("%s: listening on %s, pid %lu, %lu thread%s (Ctrl+C stops)\n",
+           model->name, name, (unsigned long)GetCurrentProcessId(), threads,
+           threads == 1 ? "" : "s");
+    fflush(stdout);
+}
+
+static void raise_to(volatile LONG *most, LONG now)
+{
+    LONG seen = *most;
+    while (now > seen) {
+        LONG before = InterlockedCompareExchange(most, now, seen);
+        if (before == seen)
+            return;
+        seen = before; /* another thread was faster: look again */
+    }
+}
+
+void log_opened(struct log_conn *conn, const struct sockaddr_storage *peer)
+{
+    *conn = (struct log_conn){
+        .number = (unsigned long)InterlockedIncrement(&connections)};
+    raise_to(&most_clients, InterlockedIncrement(&clients));
+    if (!quiet) {
+        char name[NET_NAME_SIZE];
+        net_name(peer, name, sizeof name);
+        printf("#%lu open %s\n", conn->number, name);
+        fflush(stdout);
+    }
+}
+
+void log_refused(unsigned long limit)
+{
+    long id = InterlockedIncrement(&connections);
+    InterlockedIncrement(&refused);
+    if (!quiet) {
+        printf("#%ld refused: %lu client%s is the limit\n", id, limit,
+               limit == 1 ? "" : "s");
+        fflush(stdout);
+    }
+}
+
+void log_refused_error(const char *call, unsigned long code)
+{
+    long id = InterlockedIncrement(&connections);
+    InterlockedIncrement(&refused);
+    err_print("#%ld refused: %s: %s (%lu)", id, call, err_name(code), code);
+}
+
+void log_received(const struct log_conn *conn, size_t len)
+{
+    if (verbose) {
+        printf("#%lu received %zu\n", conn->number, len);
+        fflush(stdout);
+    }
+}
+
+void log_sent(struct log_conn *conn, size_t len, size_t owed)
+{
+    conn->bytes += len;
+    if (owed == 0)
+        conn->echoes++;
+    if (verbose) {
+        printf("#%lu sent %zu, owes %zu\n", conn->number, len, owed);
+        fflush(stdout);
+    }
+}
+
+void log_closed(const struct log_conn *conn, unsigned long code)
+{
+    InterlockedExchangeAdd64(&bytes, (LONG64)conn->bytes);
+    InterlockedExchangeAdd64(&echoes, (LONG64)conn->echoes);
+    InterlockedDecrement(&clients);
+    if (code != 0)
+        InterlockedIncrement(&resets);
+    if (quiet)
+        return;
+    if (code == 0)
+        printf("#%lu closed, %llu bytes\n", conn->number, conn->bytes);
+    else if (code == WSAECONNRESET || code == WSAECONNABORTED)
+        printf("#%lu reset after %llu bytes\n", conn->number, conn->bytes);
+    else
+        printf("#%lu ended by %s (%lu) after %llu bytes\n", conn->number,
+               err_name(code), code, conn->bytes);
+    fflush(stdout);
+}
+
+unsigned long long log_summary(void)
+{
+    double seconds = (double)(clock_ns() - started) / 1e9;
+    printf("%s: stopped after %.1f s: %ld clients, %ld refused, %ld reset, "
+           "%ld at once, %lld echoes, %lld bytes\n",
+           model->name, seconds, (long)(connections - refused), (long)refused,
+           (long)resets, (long)most_clients, (long long)echoes,
+           (long long)bytes);
+    fflush(stdout);
+    return (unsigned long long)echoes;
+}

@@ -1,0 +1,71 @@
+/* overlapped_event_shared.c -- is one event enough for a socket?
+ *
+ * Not with two operations in flight. The event does not say of which it tells,
+ * and to begin one operation takes away the news of the other. Here each has at
+ * least its own OVERLAPPED; with one for both, the results would overwrite each
+ * other too.
+ */
+#include "course/experiments/lab/lab.h"
+
+static SOCKET sock;
+static OVERLAPPED sending;
+static OVERLAPPED receiving;
+
+static void post_send(WSAEVENT event)
+{
+    static char hello[] = "hello";
+    WSABUF owed = {.buf = hello, .len = 5};
+    sending = (OVERLAPPED){.hEvent = event};
+    if (WSASend(sock, &owed, 1, NULL, 0, &sending, NULL) == SOCKET_ERROR &&
+        WSAGetLastError() != WSA_IO_PENDING)
+        die_call("WSASend", WSAGetLastError());
+}
+
+static void post_recv(WSAEVENT event)
+{
+    static char buf[16];
+    WSABUF room = {.buf = buf, .len = sizeof buf};
+    DWORD flags = 0;
+    receiving = (OVERLAPPED){.hEvent = event};
+    if (WSARecv(sock, &room, 1, NULL, &flags, &receiving, NULL) ==
+            SOCKET_ERROR &&
+        WSAGetLastError() != WSA_IO_PENDING)
+        die_call("WSARecv", WSAGetLastError());
+}
+
+static const char *result_of(OVERLAPPED *ov)
+{
+    DWORD len = 0;
+    DWORD flags = 0;
+    if (!WSAGetOverlappedResult(sock, ov, &len, FALSE, &flags))
+        return lab_error((unsigned long)WSAGetLastError());
+    return "done";
+}
+
+int main(void)
+{
+    SOCKET silent;
+    WSAEVENT shared = WSACreateEvent();
+    WSAEVENT own = WSACreateEvent();
+    lab_begin("overlapped_event_shared");
+    lab_pair(&sock, &silent);
+
+    post_send(shared);
+    printf("WSASend(): the event is %s\n", lab_event(shared, 5000));
+    post_recv(shared);
+    printf("WSARecv(), same event: it is %s", lab_event(shared, 500));
+    printf(", the send: %s\n", result_of(&sending));
+    post_send(shared);
+    printf("WSASend(), same event: it is %s", lab_event(shared, 5000));
+    printf(", the receive: %s\n", result_of(&receiving));
+
+    WSAResetEvent(shared); /* from here on it is the receive's alone */
+    post_send(own);
+    printf("WSASend(), its own event: it is %s", lab_event(own, 5000));
+    printf(", the receive's is %s\n", lab_event(shared, 500));
+
+    if (!CancelIoEx((HANDLE)sock, &receiving))
+        die_call("CancelIoEx", GetLastError());
+    printf("WSARecv(), cancelled: its event is %s\n", lab_event(shared, 5000));
+    return 0;
+}

@@ -1,0 +1,259 @@
+/* compare.c -- the six servers side by side, and a page that shows it
+ *
+ *   compare.exe --starts, cold--> select.exe <==== echo_load.exe: every byte of
+ *               --then----------> iocp.exe          every echo is compared
+ *               --and so on, round after round-->   report.html
+ *
+ * A machine warms up, and other programs come and go: so no server has all of
+ * its rounds in a row. Every round goes through all loads and all servers, and
+ * each time another server is the first. What is shown is the median of the
+ * rounds, and how far they lie apart.
+ *
+ * A time in which not every client has had its turn is too short: that measurement is
+ * measured again, four times as long, and so is all of that load from then on.
+ *
+ * A server that fails costs its own row, which says how. A wrong byte makes a
+ * result invalid: it is listed, and not charted.
+ */
+#include "common/win.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/console.h"
+#include "common/err.h"
+#include "common/net.h"
+#include "common/stop.h"
+#include "programs/compare/measurement.h"
+#include "programs/compare/counts.h"
+#include "programs/compare/report.h"
+
+static volatile LONG stopping; /* Ctrl+C */
+static bool is_console;        /* standard output */
+
+/* Runs on another thread. Children on our console heard the key as well. */
+static void ask_to_stop(void *unused)
+{
+    (void)unused;
+    InterlockedExchange(&stopping, 1);
+}
+
+/* ---- what the class sees meanwhile ------------------------------------- */
+
+/* On a terminal one line that changes, elsewhere a line for each round. */
+static void show_progress(const char *what, const char *server, double began,
+                          double share)
+{
+    double spent = clock_ms() - began;
+    char left[40] = "";
+    if (!is_console)
+        return;
+    if (share > 0.05)
+        snprintf(left, sizeof left, ", %.0f s left",
+                 spent / share * (1 - share) / 1000);
+    char line[100];
+    snprintf(line, sizeof line, "%s: %s%s", what, server, left);
+    printf("\r%-78.78s", line);
+    fflush(stdout);
+}
+
+static void end_progress(void)
+{
+    if (is_console)
+        printf("\r%78s\r", "");
+    fflush(stdout);
+}
+
+/* ---- the run ----------------------------------------------------------- */
+
+static void take_counts(struct comparison *c)
+{
+    double began = clock_ms();
+    for (size_t i = 0; i < c->subject_count && !stopping; i++) {
+        show_progress("counting calls and handles", c->subjects[i].name, began,
+                      (double)i / (double)c->subject_count);
+        counts_take(&c->subjects[i]);
+    }
+}
+
+static void measure_once(struct comparison *c, size_t scenario, size_t subject,
+                         unsigned round)
+{
+    struct result *r = result_of(c, scenario, subject);
+    struct subject *s = &c->subjects[subject];
+    struct scenario *load = &c->scenarios[scenario];
+    enum measurement_end end;
+    struct figures figures;
+    char why[WHY_SIZE];
+    double start_ms = 0;
+    if (r->why[0] != '\0')
+        return; /* one wrong byte is enough */
+    if (s->unusable[0] != '\0') {
+        snprintf(r->why, sizeof r->why, "%s", s->unusable);
+        return;
+    }
+    do
+        end = measurement_run(s, load, &figures, r->latency, &start_ms, why,
+                              sizeof why);
+    while (end == MEASUREMENT_TOO_SHORT && !stopping &&
+           scenario_lengthen(load));
+    if (stopping)
+        return; /* it may have been cut short by the key that stops us */
+    if (end != MEASUREMENT_RIGHT) {
+        snprintf(r->why, sizeof r->why, "round %u: %.*s", round + 1,
+                 (int)sizeof r->why - 20, why);
+        return;
+    }
+    result_add(r, &figures);
+    if (s->start_count == round)
+        s->start_ms[s->start_count++] = start_ms;
+}
+
+static void run_round(struct comparison *c, unsigned round, double began)
+{
+    size_t measurements = c->scenario_count * c->subject_count;
+    for (size_t i = 0; i < measurements && !stopping; i++) {
+        size_t scenario = i / c->subject_count;
+        size_t subject = (i + scenario + round) % c->subject_count;
+        char what[80];
+        snprintf(what, sizeof what, "round %u of %lu, %s", round + 1,
+                 c->options->rounds, c->scenarios[scenario].name);
+        show_progress(what, c->subjects[subject].name, began,
+                      (double)(round * measurements + i) /
+                          (double)(c->options->rounds * measurements));
+        measure_once(c, scenario, subject, round);
+    }
+}
+
+static void run(struct comparison *c)
+{
+    double began = clock_ms();
+    for (unsigned round = 0; round < c->options->rounds && !stopping; round++) {
+        if (!is_console) {
+            printf("round %u of %lu\n", round + 1, c->options->rounds);
+            fflush(stdout);
+        }
+        double this_one = clock_ms(); /* earlier ones may have been shorter */
+        run_round(c, round, began);
+        c->rounds += !stopping;
+        double spent = (clock_ms() - c->began_ms) / 1000;
+        double a_round = (clock_ms() - this_one) / 1000;
+        if (c->options->budget > 0 && spent + a_round > c->options->budget)
+            break;
+    }
+    end_progress();
+}
+
+/* ---- main -------------------------------------------------------------- */
+
+static void print_head(const struct comparison *c)
+{
+    printf("%zu servers, %zu loads, %lu rounds of %g s; every byte of every "
+           "echo is compared.\n%s, %s, %lu processors.\n",
+           c->subject_count, c->scenario_count, c->options->rounds,
+           c->options->seconds, c->environment.system, c->environment.cpu,
+           c->environment.processors);
+    fflush(stdout);
+}
+
+static void print_foot(const struct comparison *c)
+{
+    puts("\nMedians of the rounds. Beside echoes/s: the share of the "
+         "baseline's, which is\n\"blocking\", a thread for each client. Calls, "
+         "handles and KiB are exact counts.");
+    if (c->environment.wine[0] != '\0')
+        puts("Wine does these calls in its own way: expect other speeds, and "
+             "another order,\non Windows. The calls per echo carry over.");
+}
+
+/* True: there is something to show, and all of it is right. */
+static bool all_right(const struct comparison *c, bool *any)
+{
+    bool all = true;
+    *any = false;
+    for (size_t i = 0; i < c->scenario_count * c->subject_count; i++) {
+        *any = *any || result_counts(&c->results[i]);
+        all = all && c->results[i].why[0] == '\0';
+    }
+    return all && *any;
+}
+
+static bool write_reports(const struct comparison *c, struct output *outputs)
+{
+    report_page(c, outputs[0].file);
+    if (outputs[1].file != NULL)
+        report_json(c, outputs[1].file);
+    if (outputs[2].file != NULL)
+        report_csv(c, outputs[2].file);
+    bool kept = true;
+    for (size_t i = 0; i < 3; i++)
+        kept = output_keep(&outputs[i]) && kept;
+    return kept;
+}
+
+static bool open_outputs(const struct options *o, struct output *outputs)
+{
+    const char *names[] = {o->report, o->json, o->csv};
+    for (size_t i = 0; i < 3; i++) {
+        if (output_open(&outputs[i], names[i]))
+            continue;
+        while (i-- > 0)
+            output_drop(&outputs[i]);
+        return false;
+    }
+    return true;
+}
+
+static int finish(const struct comparison *c, struct output *outputs)
+{
+    bool any = false;
+    bool right = all_right(c, &any);
+    if (!any && stopping) {
+        for (size_t i = 0; i < 3; i++)
+            output_drop(&outputs[i]);
+        err_print("ended before anything was measured; no report");
+        return EXIT_FAILED;
+    }
+    report_print(c);
+    print_foot(c);
+    if (!write_reports(c, outputs))
+        return EXIT_FAILED;
+    if (stopping)
+        printf("\nEnded early, after %u of %lu rounds.\n", c->rounds,
+               c->options->rounds);
+    printf("\nReport: %s (open it in a browser)\n", c->options->report);
+    return right && !stopping ? EXIT_STOPPED : EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    struct output outputs[3];
+    struct comparison comparison;
+    DWORD mode = 0;
+    err_program("compare");
+    struct options options = options_parse(argc, argv);
+    if (!open_outputs(&options, outputs))
+        err_exit(EXIT_USAGE);
+    console_begin();
+    net_start();
+    is_console = GetConsoleMode(GetStdHandle(STD_OUTPUT_HANDLE), &mode) != 0;
+    (void)setvbuf(stdout, NULL, _IOFBF, 4096); /* each flush is one write */
+    stop_begin(ask_to_stop, NULL, false);
+
+    comparison_make(&comparison, &options);
+    print_head(&comparison);
+    take_counts(&comparison);
+    run(&comparison);
+    int code = finish(&comparison, outputs);
+    fflush(stdout);
+
+    stop_end();
+    comparison_free(&comparison);
+    options_free(&options);
+    net_stop();
+    if (!server_on_wine())
+        console_hold();
+    return code;
+}

@@ -1,0 +1,327 @@
+/* options.c -- see options.h */
+#include "common/win.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/args.h"
+#include "common/err.h"
+#include "programs/compare/load.h"
+#include "programs/compare/options.h"
+#include "programs/compare/subject.h"
+
+static const char help[] =
+    "compare: the six servers side by side, every byte verified\n\n"
+    "usage: compare [options]\n\n"
+    "      --quick          fewer loads, a minute and a half\n"
+    "      --full           more clients, rounds and time: half an hour\n"
+    "      --servers NAME=PATH,NAME=PATH,...\n"
+    "                       other servers in the same run; after PATH may\n"
+    "                       stand arguments, with %p for the port:\n"
+    "                       mine=C:\\me\\echo.exe --listen %p\n"
+    "                       HOST:PORT instead: one that runs already\n"
+    "      --only NAME,...  only these; blocking is the baseline\n"
+    "      --rounds N       1 to 100; quick 3, default 5, full 7\n"
+    "      --seconds S      measured time of a load in a round, 0.1 to 60;\n"
+    "                       quick 0.2, default 0.5, full 2; four times\n"
+    "                       as long where that is too short, and again\n"
+    "      --pin            servers on the first processor, the load on the\n"
+    "                       others: steadier, and says less about a server\n"
+    "                       with many threads\n"
+    "      --report FILE    the page to look at, default report.html\n"
+    "      --json FILE      the same for programs\n"
+    "      --csv FILE       the same for spreadsheets, a line per round\n"
+    "  -h, --help, -?, /?   this text\n"
+    "      --version        the version\n\n"
+    "The servers and echo_load.exe have to be in the folder of compare.exe.\n"
+    "In each round every server is started cold for every load, in an order\n"
+    "that changes. A round with fewer echoes than clients is too short: it is\n"
+    "measured again, and that load is measured longer from then on. A path\n"
+    "with blanks stands in quotes. Ctrl+C ends early, and what was measured\n"
+    "is reported.\n\n"
+    "Exit codes: 0 all servers were right, 1 one was not, or the report\n"
+    "could not be written, or the run was ended early, 2 bad command line.\n";
+
+const char *mode_name(enum mode mode)
+{
+    static const char *const names[] = {"quick", "default", "full"};
+    return names[mode];
+}
+
+/* ---- the servers ------------------------------------------------------- */
+
+static const char *const models[] = {
+    "select",           "asyncselect",        "eventselect",
+    "overlapped_event", "overlapped_routine", "iocp",
+};
+
+static struct subject *add_subject(struct options *o, const char *name,
+                                   size_t len)
+{
+    struct subject *grown =
+        realloc(o->subjects, (o->subject_count + 1) * sizeof *grown);
+    if (grown == NULL)
+        die_call("realloc", WSA_NOT_ENOUGH_MEMORY);
+    o->subjects = grown;
+    struct subject *s = &grown[o->subject_count++];
+    *s = (struct subject){0};
+    snprintf(s->name, sizeof s->name, "%.*s", (int)len, name);
+    return s;
+}
+
+/* In the folder of this program. */
+static void add_own(struct options *o, const char *name)
+{
+    struct subject *s = add_subject(o, name, strlen(name));
+    char file[sizeof s->name + sizeof ".exe"];
+    snprintf(file, sizeof file, "%s.exe", name);
+    if (!program_beside_us(file, s->path, sizeof s->path))
+        die_call("GetModuleFileNameA", GetLastError());
+}
+
+/* HOST:PORT, and no path: those have more than digits behind their colon. */
+static bool read_address(struct subject *s, const char *text, size_t len)
+{
+    char whole[sizeof s->path];
+    snprintf(whole, sizeof whole, "%.*s", (int)len, text);
+    char *colon = strrchr(whole, ':');
+    unsigned long port = 0;
+    if (colon == NULL || colon == whole || strpbrk(whole, " \\/\"") != NULL ||
+        !args_number(colon + 1, 1, 65535, &port))
+        return false;
+    snprintf(s->path, sizeof s->path, "%s", whole);
+    *colon = '\0';
+    if (strlen(whole) >= sizeof s->host)
+        return false;
+    snprintf(s->host, sizeof s->host, "%s", whole);
+    s->port = (unsigned short)port;
+    return true;
+}
+
+/* PATH or "PATH", then perhaps a blank and arguments. */
+static void read_command(struct subject *s, const char *text, size_t len)
+{
+    bool quoted = len > 0 && text[0] == '"';
+    const char *end = text + len;
+    const char *path = text + quoted;
+    const char *after = path;
+    while (after < end && *after != (quoted ? '"' : ' '))
+        after++;
+    snprintf(s->path, sizeof s->path, "%.*s", (int)(after - path), path);
+    after += quoted && after < end;
+    while (after < end && *after == ' ')
+        after++;
+    if ((size_t)(end - after) >= sizeof s->args)
+        args_error("too many arguments for", s->name);
+    snprintf(s->args, sizeof s->args, "%.*s", (int)(end - after), after);
+}
+
+static void add_servers(struct options *o, const char *list)
+{
+    for (const char *item = list; *item != '\0';) {
+        size_t len = strcspn(item, ",");
+        const char *equals = memchr(item, '=', len);
+        if (equals == NULL || equals == item)
+            args_error("--servers takes NAME=PATH,NAME=PATH,..., not", item);
+        struct subject *s = add_subject(o, item, (size_t)(equals - item));
+        size_t rest = len - (size_t)(equals + 1 - item);
+        if (!read_address(s, equals + 1, rest))
+            read_command(s, equals + 1, rest);
+        item += len + (item[len] == ',');
+    }
+}
+
+static bool in_list(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *item = list; *item != '\0';) {
+        size_t item_len = strcspn(item, ",");
+        if (item_len == len && strncmp(item, name, len) == 0)
+            return true;
+        item += item_len + (item[item_len] == ',');
+    }
+    return false;
+}
+
+static struct subject *find_subject(struct options *o, const char *name,
+                                    size_t len)
+{
+    for (size_t i = 0; i < o->subject_count; i++)
+        if (strlen(o->subjects[i].name) == len &&
+            strncmp(o->subjects[i].name, name, len) == 0)
+            return &o->subjects[i];
+    return NULL;
+}
+
+static void keep_only(struct options *o, const char *list)
+{
+    for (const char *item = list; *item != '\0';) {
+        size_t len = strcspn(item, ",");
+        if (find_subject(o, item, len) == NULL)
+            args_error("--only: there is no server", item);
+        item += len + (item[len] == ',');
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < o->subject_count; i++)
+        if (in_list(list, o->subjects[i].name))
+            o->subjects[kept++] = o->subjects[i];
+    o->subject_count = kept;
+    if (kept == 0)
+        args_error("--only leaves no server:", list);
+}
+
+static void look_at_file(struct subject *s)
+{
+    WIN32_FILE_ATTRIBUTE_DATA data;
+    char given[sizeof s->path];
+    if (s->host[0] != '\0')
+        return;
+    /* Whole, so that a complaint says where it was looked for. */
+    snprintf(given, sizeof given, "%s", s->path);
+    DWORD len = GetFullPathNameA(given, sizeof s->path, s->path, NULL);
+    if (len == 0 || len >= sizeof s->path)
+        args_error("this is no path:", given);
+    if (!GetFileAttributesExA(s->path, GetFileExInfoStandard, &data) ||
+        (data.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
+        err_print("%s: there is no program %s%s", s->name, s->path,
+                  strchr(s->path, ' ') == NULL && s->args[0] != '\0'
+                      ? " (a path with blanks stands in quotes)"
+                      : "");
+        err_exit(EXIT_USAGE);
+    }
+    s->exe_bytes =
+        (unsigned long long)data.nFileSizeHigh << 32 | data.nFileSizeLow;
+}
+
+/* All servers on the first processor that we may use, the load on the others.
+ */
+static void pin(struct options *o)
+{
+    DWORD_PTR ours = 0;
+    DWORD_PTR all = 0;
+    if (!GetProcessAffinityMask(GetCurrentProcess(), &ours, &all))
+        die_call("GetProcessAffinityMask", GetLastError());
+    DWORD_PTR first = ours & (~ours + 1);
+    if (ours == first) {
+        err_print("--pin needs two processors");
+        err_exit(EXIT_USAGE);
+    }
+    for (size_t i = 0; i < o->subject_count; i++) {
+        o->subjects[i].processors = first;
+        o->subjects[i].load_processors = ours & ~first;
+    }
+}
+
+static void find_servers(struct options *o, const char *others,
+                         const char *only)
+{
+    if (!load_is_there()) {
+        err_print("echo_load.exe has to be in the folder of this program");
+        err_exit(EXIT_USAGE);
+    }
+    add_own(o, "blocking");
+    o->subjects[0].baseline = true;
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        add_own(o, models[i]);
+        o->subjects[o->subject_count - 1].model = models[i];
+    }
+    if (others != NULL)
+        add_servers(o, others);
+    for (size_t i = 0; i < o->subject_count; i++) {
+        const char *name = o->subjects[i].name;
+        if (find_subject(o, name, strlen(name)) != &o->subjects[i])
+            args_error("two servers have the name", name);
+    }
+    if (only != NULL)
+        keep_only(o, only);
+    for (size_t i = 0; i < o->subject_count; i++) {
+        struct subject *s = &o->subjects[i];
+        look_at_file(s);
+        s->start_ms = calloc(o->rounds, sizeof *s->start_ms);
+        if (s->start_ms == NULL)
+            die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
+    }
+}
+
+/* ---- the rest ---------------------------------------------------------- */
+
+static double take_seconds(const char *text)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= 0.1 && value <= 60))
+        args_error("--seconds takes 0.1 to 60, not", text);
+    return value;
+}
+
+static unsigned long take_rounds(const char *text)
+{
+    unsigned long value = 0;
+    if (!args_number(text, 1, 100, &value))
+        args_error("--rounds takes 1 to 100, not", text);
+    return value;
+}
+
+/* Options without a value. */
+static bool take_flag(struct options *o, const char *arg)
+{
+    if (strcmp(arg, "--quick") == 0)
+        o->mode = MODE_QUICK;
+    else if (strcmp(arg, "--full") == 0)
+        o->mode = MODE_FULL;
+    else if (strcmp(arg, "--pin") == 0)
+        o->pin = true;
+    else
+        return false;
+    return true;
+}
+
+struct options options_parse(int argc, char **argv)
+{
+    static const unsigned long rounds[] = {3, 5, 7};
+    static const double seconds[] = {0.2, 0.5, 2};
+    struct options o = {.mode = MODE_DEFAULT, .report = "report.html"};
+    const char *others = NULL;
+    const char *only = NULL;
+    for (int at = 1; at < argc; at++) {
+        const char *value = NULL;
+        args_help(argv[at], "compare", help);
+        if (take_flag(&o, argv[at]))
+            continue;
+        if ((value = args_value("--servers", argv, &at)) != NULL)
+            others = value;
+        else if ((value = args_value("--only", argv, &at)) != NULL)
+            only = value;
+        else if ((value = args_value("--rounds", argv, &at)) != NULL)
+            o.rounds = take_rounds(value);
+        else if ((value = args_value("--seconds", argv, &at)) != NULL)
+            o.seconds = take_seconds(value);
+        else if ((value = args_value("--report", argv, &at)) != NULL)
+            o.report = value;
+        else if ((value = args_value("--json", argv, &at)) != NULL)
+            o.json = value;
+        else if ((value = args_value("--csv", argv, &at)) != NULL)
+            o.csv = value;
+        else
+            args_error("unknown option", argv[at]);
+    }
+    if (o.rounds == 0)
+        o.rounds = rounds[o.mode];
+    if (o.seconds == 0)
+        o.seconds = seconds[o.mode];
+    if (o.mode == MODE_QUICK)
+        o.budget = 84; /* and a little for what varies: 90 in all */
+    find_servers(&o, others, only);
+    if (o.pin)
+        pin(&o);
+    return o;
+}
+
+void options_free(struct options *o)
+{
+    for (size_t i = 0; i < o->subject_count; i++)
+        free(o->subjects[i].start_ms);
+    free(o->subjects);
+}

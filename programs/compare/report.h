@@ -1,0 +1,36 @@
+/* report.h -- what was found, as a page, as JSON, as CSV, as a table */
+#ifndef COMPARE_REPORT_H
+#define COMPARE_REPORT_H
+
+#include <stdbool.h>
+
+#include "programs/compare/results.h"
+
+/* A file that is written beside its place and moved there when it is whole: an
+ * older report stays until there is a new one. */
+struct output {
+    const char *name; /* NULL: not wanted */
+    char part[MAX_PATH];
+    FILE *file;
+};
+
+/* Before the run: nobody wants to learn afterwards that it was for nothing.
+ * False, with the reason said on standard error, when the file cannot be
+ * written. */
+bool output_open(struct output *output, const char *name);
+
+/* Move it to its place. False, said on standard error, when that fails or not
+ * all could be written. */
+bool output_keep(struct output *output);
+
+/* Leave no trace of it. Harmless after output_keep(). */
+void output_drop(struct output *output);
+
+void report_page(const struct comparison *c, FILE *out);
+void report_json(const struct comparison *c, FILE *out);
+void report_csv(const struct comparison *c, FILE *out);
+
+/* For a terminal, 80 columns. */
+void report_print(const struct comparison *c);
+
+#endif

@@ -1,0 +1,243 @@
+/* contract.c -- contract.exe: does an echo server keep the contract?
+ *
+ * Reads the command line, runs the cases in order and reports. The contract is
+ * docs/contract.md; each case carries the number of the clause it tests.
+ */
+#include "common/win.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/args.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "programs/contract/pattern.h"
+#include "programs/contract/suite.h"
+
+/* ---- the command line ----------------------------------------------------- */
+
+static const char help[] =
+    "contract: tests an echo server against docs/contract.md\n"
+    "\n"
+    "usage: contract --exe PATH [options]\n"
+    "       contract --connect HOST:PORT [options]\n"
+    "\n"
+    "  --exe PATH           start this server, as PATH --port N, and test it\n"
+    "  --connect HOST:PORT  test a server that runs (no process is measured,\n"
+    "                       started or stopped)\n"
+    "  --arg X              one more argument for the server; repeat for "
+    "more;\n"
+    "                       %n in it is the number of the start\n"
+    "  --strict             the server claims the whole contract: one without\n"
+    "                       the ready line is wrong, not merely simpler; and\n"
+    "                       it has to hold 4000 clients\n"
+    "  --only LIST          only these: E2, or E2.3, or E1,E2.3\n"
+    "  --list               print the cases and end\n"
+    "  --junit FILE         also write the results as JUnit XML\n"
+    "  --seed N             of the random numbers; printed at the start\n"
+    "  --scale F            stretch all time limits, 0.1 to 100; default 1\n"
+    "  --prove              the exe is broken.exe: show that each case fails\n"
+    "                       for the mistake it is made for\n"
+    "  --help               this text\n"
+    "\n"
+    "Exit codes: 0 all passed, 1 some failed, 2 bad command line,\n"
+    "            4 the suite itself could not run.\n";
+
+static _Noreturn void usage_error(const char *what, const char *which)
+{
+    err_print("%s%s; --help lists the options", what, which);
+    exit(SUITE_USAGE);
+}
+
+static bool split_host(char *text, char **host, char **port)
+{
+    char *colon = strrchr(text, ':');
+    if (colon == NULL || colon == text || colon[1] == '\0')
+        return false;
+    *colon = '\0';
+    *host = text;
+    *port = colon + 1;
+    if (text[0] == '[' && colon[-1] == ']') {
+        colon[-1] = '\0';
+        *host = text + 1;
+    }
+    return true;
+}
+
+static void take_address(struct suite *suite, const char *value)
+{
+    char *text = format_text("%s", value), *host = NULL, *port = NULL;
+    struct addrinfo hints = {0}, *found = NULL;
+    hints.ai_socktype = SOCK_STREAM;
+    if (!split_host(text, &host, &port))
+        usage_error("--connect takes HOST:PORT, not ", value);
+    if (getaddrinfo(host, port, &hints, &found) != 0)
+        suite_broken("no address for %s", value);
+    memcpy(&suite->connect_to, found->ai_addr, found->ai_addrlen);
+    suite->connect_given = true;
+    freeaddrinfo(found);
+    free(text);
+}
+
+static double take_scale(const char *text)
+{
+    char *end = NULL;
+    double scale = strtod(text, &end);
+    if (end == text || *end != '\0' || !(scale >= 0.1 && scale <= 100.0))
+        usage_error("--scale takes a number from 0.1 to 100, not ", text);
+    return scale;
+}
+
+static unsigned long take_seed(const char *text)
+{
+    unsigned long seed = 0;
+    if (!args_number(text, 0, 4294967295ul, &seed))
+        usage_error("--seed takes a whole number, not ", text);
+    return seed;
+}
+
+static bool take_flag(struct suite *suite, const char *name)
+{
+    if (strcmp(name, "--list") == 0)
+        suite->list = true;
+    else if (strcmp(name, "--strict") == 0)
+        suite->strict = true;
+    else if (strcmp(name, "--prove") == 0)
+        suite->prove = true;
+    else
+        return false;
+    return true;
+}
+
+static void take_option(struct suite *suite, const char *name,
+                        const char *value)
+{
+    if (strcmp(name, "--exe") == 0) {
+        suite->exe = value;
+    } else if (strcmp(name, "--connect") == 0) {
+        take_address(suite, value);
+    } else if (strcmp(name, "--arg") == 0) {
+        suite->args =
+            xrealloc(suite->args, (suite->arg_count + 1) * sizeof *suite->args);
+        suite->args[suite->arg_count++] = value;
+    } else if (strcmp(name, "--only") == 0) {
+        suite->only = value;
+    } else if (strcmp(name, "--junit") == 0) {
+        suite->junit = value;
+    } else if (strcmp(name, "--seed") == 0) {
+        suite->seed = take_seed(value);
+    } else if (strcmp(name, "--scale") == 0) {
+        suite->scale = take_scale(value);
+    }
+}
+
+static bool has_value(const char *name)
+{
+    static const char *const names[] = {"--exe",  "--connect", "--arg",
+                                        "--only", "--junit",   "--seed",
+                                        "--scale"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static void parse(struct suite *suite, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(help, stdout);
+            exit(SUITE_PASSED);
+        }
+        if (take_flag(suite, argv[i]))
+            continue;
+        if (!has_value(argv[i]))
+            usage_error("unknown option ", argv[i]);
+        if (i + 1 == argc)
+            usage_error("a value is missing after ", argv[i]);
+        take_option(suite, argv[i], argv[i + 1]);
+        i++;
+    }
+    if (!suite->list && (suite->exe != NULL) == suite->connect_given)
+        usage_error("give either --exe PATH or --connect HOST:PORT", "");
+    if (suite->prove && suite->connect_given)
+        usage_error("--prove needs --exe", "");
+}
+
+/* ---- which cases ---------------------------------------------------------- */
+
+static void list_cases(const struct suite *suite)
+{
+    for (size_t c = 0; c < CLAUSES; c++)
+        for (const struct contract_case *k = all_cases[c]; k->id != NULL; k++)
+            if (case_wanted(suite, k))
+                printf("%-6s %u  %s\n", k->id, k->points, k->title);
+}
+
+static int run_all(struct suite *suite)
+{
+    struct target *shared = NULL;
+    struct test *tests = NULL;
+    size_t count = 0;
+    for (size_t c = 0; c < CLAUSES; c++) {
+        for (const struct contract_case *k = all_cases[c]; k->id != NULL; k++) {
+            if (!case_wanted(suite, k))
+                continue;
+            tests = xrealloc(tests, (count + 1) * sizeof *tests);
+            test_run(&tests[count], k, suite, &shared);
+            report_case(&tests[count++]);
+        }
+    }
+    target_free(shared);
+    if (count == 0)
+        usage_error("no case is called ", suite->only);
+    int result = report_end(tests, count);
+    if (suite->junit != NULL &&
+        !report_junit(suite->junit, suite, tests, count))
+        suite_broken("%s cannot be written", suite->junit);
+    for (size_t i = 0; i < count; i++)
+        test_free(&tests[i]);
+    free(tests);
+    return result;
+}
+
+static int run_suite(struct suite *suite)
+{
+    char why[1024];
+    if (!suite_probe(suite, why, sizeof why))
+        suite_broken("%s", why);
+    printf("contract: %s%s%s%s, --seed %llu --scale %g\n",
+           suite->exe != NULL ? suite->exe : "the server at --connect",
+           suite->name[0] != '\0' ? " (" : "", suite->name,
+           suite->name[0] != '\0' ? ")" : "", (unsigned long long)suite->seed,
+           suite->scale);
+    fflush(stdout);
+    return suite->prove ? prove(suite) : run_all(suite);
+}
+
+int main(int argc, char **argv)
+{
+    int helper_code = 0;
+    if (server_press_helper(argc, argv, &helper_code))
+        return helper_code;
+
+    err_program("contract");
+    WSADATA data;
+    int error = WSAStartup(MAKEWORD(2, 2), &data);
+    if (error != 0)
+        suite_broken("WSAStartup: %s", err_name((unsigned long)error));
+
+    struct suite suite = {0};
+    suite.seed = pattern_mix((uint64_t)(clock_ms() * 1000.0)) % 1000000;
+    suite.scale = 1.0;
+    parse(&suite, argc, argv);
+    int result = SUITE_PASSED;
+    if (suite.list)
+        list_cases(&suite);
+    else
+        result = run_suite(&suite);
+    free(suite.args);
+    WSACleanup();
+    return result;
+}

@@ -1,0 +1,193 @@
+/* report.c -- what the suite prints, and the JUnit file */
+#include "common/win.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "programs/contract/suite.h"
+
+static void print_steps(FILE *out, const struct test *t)
+{
+    for (size_t i = 0; i < t->step_count; i++)
+        fprintf(out, "     %s %2zu. %s\n            expected: %s\n",
+                i + 1 == t->step_count ? ">>" : "  ", i + 1, t->steps[i].action,
+                t->steps[i].expect);
+    fprintf(out, "            observed: %s\n", t->observed);
+    fprintf(out, "            hint: %s\n", t->hint);
+}
+
+void report_case(const struct test *t)
+{
+    static const char *const words[] = {"ok  ", "FAIL", "skip"};
+    printf("%s  %-6s %-58s %6.0f ms\n", words[t->verdict], t->what->id,
+           t->what->title, t->took_ms);
+    if (t->verdict == FAILED)
+        print_steps(stdout, t);
+    else if (t->verdict == SKIPPED)
+        printf("             skipped: %s\n", t->observed);
+    fflush(stdout);
+}
+
+/* ---- points --------------------------------------------------------------- */
+
+static size_t clause_len(const char *id)
+{
+    return strcspn(id, ".");
+}
+
+static bool same_clause(const struct test *a, const struct test *b)
+{
+    size_t len = clause_len(a->what->id);
+    return len == clause_len(b->what->id) &&
+           memcmp(a->what->id, b->what->id, len) == 0;
+}
+
+static void print_points(const struct test *tests, size_t count)
+{
+    unsigned all_got = 0, all_most = 0;
+    printf("points:");
+    for (size_t i = 0; i < count;) {
+        unsigned got = 0, most = 0;
+        size_t first = i;
+        for (; i < count && same_clause(&tests[first], &tests[i]); i++) {
+            if (tests[i].verdict == SKIPPED)
+                continue;
+            most += tests[i].what->points;
+            got += tests[i].verdict == PASSED ? tests[i].what->points : 0;
+        }
+        if (most > 0)
+            printf(" %.*s %u/%u", (int)clause_len(tests[first].what->id),
+                   tests[first].what->id, got, most);
+        all_got += got;
+        all_most += most;
+    }
+    printf(", all %u/%u\n", all_got, all_most);
+}
+
+static size_t count_verdict(const struct test *tests, size_t count,
+                            enum verdict verdict)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        if (tests[i].verdict == verdict)
+            found++;
+    return found;
+}
+
+int report_end(const struct test *tests, size_t count)
+{
+    size_t failed = count_verdict(tests, count, FAILED);
+    size_t skipped = count_verdict(tests, count, SKIPPED);
+    print_points(tests, count);
+    printf("%zu passed, %zu failed", count - failed - skipped, failed);
+    if (skipped > 0)
+        printf(", %zu skipped", skipped);
+    printf("\n");
+    return failed > 0 ? SUITE_FAILED : SUITE_PASSED;
+}
+
+/* ---- JUnit ---------------------------------------------------------------- */
+
+/* XML knows no other characters below the space than these, not even escaped;
+ * and what a server prints need not be UTF-8. */
+static void put_xml(FILE *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '&')
+            fputs("&amp;", out);
+        else if (c == '<')
+            fputs("&lt;", out);
+        else if (c == '>')
+            fputs("&gt;", out);
+        else if (c == '"')
+            fputs("&quot;", out);
+        else if (c == '\n')
+            fputs("&#10;", out);
+        else if (c < ' ' || c > '~')
+            fputc('?', out);
+        else
+            fputc(c, out);
+    }
+}
+
+static void put_attribute(FILE *out, const char *name, const char *value)
+{
+    fprintf(out, " %s=\"", name);
+    put_xml(out, value);
+    fputc('"', out);
+}
+
+static void put_failure(FILE *out, const struct test *t)
+{
+    fputs("      <failure type=\"contract\"", out);
+    put_attribute(out, "message", t->observed);
+    fputc('>', out);
+    for (size_t i = 0; i < t->step_count; i++) {
+        char *line =
+            format_text("%s%zu. %s; expected: %s\n", i == 0 ? "\n" : "", i + 1,
+                        t->steps[i].action, t->steps[i].expect);
+        put_xml(out, line);
+        free(line);
+    }
+    char *end = format_text("observed: %s\nhint: %s\n", t->observed, t->hint);
+    put_xml(out, end);
+    free(end);
+    fputs("</failure>\n", out);
+}
+
+static void put_case(FILE *out, const struct suite *suite, const struct test *t)
+{
+    char *name = format_text("%s %s", t->what->id, t->what->title);
+    char *group = format_text("contract.%s%s%.*s", suite->name,
+                              suite->name[0] != '\0' ? "." : "",
+                              (int)clause_len(t->what->id), t->what->id);
+    fputs("    <testcase", out);
+    put_attribute(out, "classname", group);
+    put_attribute(out, "name", name);
+    fprintf(out, " time=\"%.3f\">\n", t->took_ms / 1000.0);
+    free(name);
+    free(group);
+    if (t->verdict == FAILED)
+        put_failure(out, t);
+    if (t->verdict == SKIPPED) {
+        fputs("      <skipped", out);
+        put_attribute(out, "message", t->observed);
+        fputs("/>\n", out);
+    }
+    fputs("    </testcase>\n", out);
+}
+
+static void put_totals(FILE *out, const char *element, const char *name,
+                       const struct test *tests, size_t count)
+{
+    double took_ms = 0;
+    for (size_t i = 0; i < count; i++)
+        took_ms += tests[i].took_ms;
+    fprintf(out, "<%s", element);
+    put_attribute(out, "name", name);
+    fprintf(out,
+            " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\""
+            " time=\"%.3f\">\n",
+            count, count_verdict(tests, count, FAILED),
+            count_verdict(tests, count, SKIPPED), took_ms / 1000.0);
+}
+
+bool report_junit(const char *path, const struct suite *suite,
+                  const struct test *tests, size_t count)
+{
+    FILE *out = fopen(path, "wb");
+    if (out == NULL)
+        return false;
+    const char *name = suite->exe != NULL ? suite->exe : "--connect";
+    fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);
+    put_totals(out, "testsuites", "contract", tests, count);
+    fputs("  ", out);
+    put_totals(out, "testsuite", name, tests, count);
+    for (size_t i = 0; i < count; i++)
+        put_case(out, suite, &tests[i]);
+    fputs("  </testsuite>\n</testsuites>\n", out);
+    bool ok = ferror(out) == 0;
+    return fclose(out) == 0 && ok;
+}

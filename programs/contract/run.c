@@ -1,0 +1,95 @@
+/* run.c -- the life of one case, and what has to be right around it */
+#include "common/win.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "programs/contract/pattern.h"
+#include "programs/contract/peer.h"
+#include "programs/contract/suite.h"
+
+static bool can_run(struct test *t)
+{
+    unsigned needs = t->what->needs;
+    if ((needs & NEED_PROCESS) != 0 && t->suite->connect_given)
+        t->observed = format_text("needs --exe: it has to start the server");
+    else if ((needs & NEED_OPTIONS) != 0 && !t->suite->full)
+        t->observed = format_text(
+            "needs the suite's command line and ready line (docs/contract.md)");
+    else if ((needs & NEED_STRICT) != 0 && !t->suite->strict)
+        t->observed = format_text("only with --strict");
+    else
+        return true;
+    t->verdict = SKIPPED;
+    return false;
+}
+
+/* The case is over; the server has to be as good as before. */
+static void check_server(struct test *t)
+{
+    char why[1024];
+    /* After a failure the server is replaced anyway; a short look is enough to
+     * tell a dead one. */
+    unsigned long ms = limit(t, t->verdict == FAILED ? 500 : ANSWER_MS);
+    if (t->may_end || target_check(t, t->target, ms, why, sizeof why))
+        return;
+    if (t->verdict == FAILED) {
+        char *both = format_text("%s; afterwards %s", t->observed, why);
+        free(t->observed);
+        t->observed = both;
+        make_plain(t->observed);
+        return;
+    }
+    step(t, "afterwards: connect a new client, send 64 bytes",
+         "the server lives and echoes as before");
+    free(t->observed);
+    t->verdict = FAILED;
+    t->observed = format_text("%s", why);
+    make_plain(t->observed);
+    t->hint = format_text(
+        "The steps above went well, but the server did not survive them. Look "
+        "at what it does when such connections end.");
+}
+
+static void make_shared(struct suite *suite, struct target **shared)
+{
+    char why[1024];
+    if (*shared == NULL)
+        *shared = target_start(suite, TARGET_PLAIN, NULL, why, sizeof why);
+    if (*shared == NULL)
+        suite_broken("%s", why);
+}
+
+void test_run(struct test *t, const struct contract_case *what,
+              struct suite *suite, struct target **shared)
+{
+    double begun = clock_ms();
+    memset(t, 0, sizeof *t);
+    t->what = what;
+    t->suite = suite;
+    t->random = suite->seed;
+    for (const char *c = what->id; *c != '\0'; c++)
+        t->random = pattern_mix(t->random ^ (uint64_t)*c);
+    if (!can_run(t))
+        return;
+
+    make_shared(suite, shared);
+    t->target = *shared;
+    if (setjmp(t->back) == 0)
+        what->run(t);
+    peers_free(t);
+    check_server(t);
+    peers_free(t);
+
+    /* A server that failed a case may be in any state: begin afresh. */
+    if (t->own == NULL && t->verdict == FAILED) {
+        target_free(*shared);
+        *shared = NULL;
+    }
+    target_free(t->own);
+    t->own = NULL;
+    t->target = NULL;
+    t->took_ms = clock_ms() - begun;
+}

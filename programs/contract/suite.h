@@ -1,0 +1,257 @@
+/* suite.h -- what every contract case is written with
+ *
+ * A case is one function. It starts from a clear state, says what it does in
+ * numbered steps, talks to the server through peers (peer.h) and ends by
+ * returning, which is a pass, or by fail() or skip(), which do not return: they
+ * go back to the runner, and it closes the sockets and servers that the case
+ * has opened. Everything here runs on one thread.
+ *
+ *     static void one_byte(struct test *t)
+ *     {
+ *         struct peer *p = peer_connect(t);
+ *         peer_say(p, 1);
+ *         step(t, "send one byte", "the same byte back");
+ *         peers_settle(t);
+ *     }
+ */
+#ifndef CONTRACT_SUITE_H
+#define CONTRACT_SUITE_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/win.h"
+#include "programs/harness/server_process.h"
+
+/* How the suite itself ends. */
+enum suite_exit {
+    SUITE_PASSED = 0,
+    SUITE_FAILED = 1,
+    SUITE_USAGE = 2,
+    SUITE_BROKEN = 4 /* could not run; says nothing about the server */
+};
+
+/* What a case needs, beyond a server that echoes on --port N. */
+enum need {
+    NEED_PROCESS = 1, /* a server that we start, so not with --connect */
+    NEED_OPTIONS = 2, /* the suite's command line and ready line as well */
+    NEED_STRICT = 4   /* --strict: more than a simple server need do */
+};
+
+/* Ways in which a connection disappoints. */
+enum trouble {
+    REFUSED,     /* connect() fails */
+    NO_CONNECT,  /* connect() does not end */
+    SILENT,      /* not one byte of the echo comes */
+    STOPS,       /* the echo stops part way */
+    EARLY_EOF,   /* the server closes before the whole echo */
+    RESET,       /* the connection is reset */
+    WRONG_BYTES, /* something else comes back */
+    EXTRA_BYTES, /* more comes back than was sent */
+    NO_EOF,      /* the server never closes its side */
+    TROUBLES
+};
+
+enum verdict { PASSED, FAILED, SKIPPED };
+
+struct test;
+
+struct contract_case {
+    const char *id; /* "E2.3" */
+    const char *title;
+    unsigned points;
+    unsigned needs; /* enum need, added up */
+    void (*run)(struct test *t);
+};
+
+/* One clause's cases, ended by one with a NULL id. */
+extern const struct contract_case e01_echo[], e02_half_close[], e03_push_back[],
+    e04_trouble[], e05_fair[], e06_prompt[], e07_capacity[], e08_stop[],
+    e09_start[], e10_usage[], e11_bind[], e12_odd[];
+enum { CLAUSES = 12 };
+extern const struct contract_case *const all_cases[CLAUSES];
+
+/* What the command line says, and what was found out about the server. */
+struct suite {
+    const char *exe;   /* NULL with --connect */
+    const char **args; /* extra arguments for every server */
+    size_t arg_count;
+    const char *only; /* NULL: everything */
+    const char *junit;
+    struct sockaddr_storage connect_to; /* with --connect */
+    bool connect_given, list, prove, strict;
+    uint64_t seed;
+    double scale;
+
+    bool full;     /* it understands the suite's options */
+    char name[32]; /* from its ready line; "" without one */
+};
+
+/* A server under test; its address is where peers of the case connect. */
+struct target {
+    struct server_process *process; /* NULL with --connect */
+    struct sockaddr_storage address;
+    struct server_ready ready;
+    size_t stderr_seen; /* searched for sanitizer reports up to here */
+};
+
+struct step {
+    char *action, *expect;
+};
+
+struct test {
+    const struct contract_case *what;
+    struct suite *suite;
+    struct target *target; /* the shared server, or the case's own */
+    struct target *own;    /* NULL while the case uses the shared one */
+    bool may_end;          /* the case ends the server itself */
+    struct peer *peers;    /* a list, newest first */
+    unsigned peer_count;
+    uint64_t random; /* state of test_random() */
+    const char *hints[TROUBLES];
+    const char *hint_gone; /* for a server that ended; NULL: the usual one */
+
+    enum verdict verdict;
+    struct step *steps;
+    size_t step_count;
+    char *observed; /* or why it was skipped */
+    char *hint;
+    double took_ms;
+    jmp_buf back; /* to the runner */
+};
+
+/* ---- for cases (test.c) --------------------------------------------------- */
+
+/* Begin a numbered step: what is done, and what has to come of it. The last one
+ * begun is the one that failed. Both are formats for what follows them. */
+void step(struct test *t, const char *action, const char *expect, ...);
+
+/* End the case. `hint` names the likely mistake, or says that there are several
+ * that fit; the format says what was observed. */
+_Noreturn void fail(struct test *t, const char *hint, const char *observed, ...)
+    __attribute__((format(gnu_printf, 3, 4)));
+_Noreturn void skip(struct test *t, const char *reason, ...)
+    __attribute__((format(gnu_printf, 2, 3)));
+
+/* The hint that fits this case best when a peer meets that trouble. */
+void hint_for(struct test *t, enum trouble trouble, const char *hint);
+
+/* First of all in a case whose hints presume a server that answers: connect a
+ * client, echo a few bytes, and keep it. */
+struct peer *serves(struct test *t);
+
+/* A time limit in milliseconds, stretched by --scale. */
+unsigned long limit(const struct test *t, unsigned long ms);
+
+/* How long nothing has to happen until a case believes that nothing will, in
+ * milliseconds. Shorter with a --scale below 1, but never longer: on a slow
+ * machine too few bytes may move by then, and that blames nobody. */
+unsigned long stillness(const struct test *t, unsigned long ms);
+
+/* The usual limit for any single answer. */
+enum { ANSWER_MS = 5000 };
+
+/* A number from 0 to below `below`, repeatable by --seed. */
+uint64_t test_random(struct test *t, uint64_t below);
+
+/* ---- servers (target.c) --------------------------------------------------- */
+
+/* How to start a server; may be added up. */
+enum target_flag {
+    TARGET_PLAIN = 0,
+    TARGET_CONSOLE = 1, /* on a console of its own */
+    TARGET_LOGS = 2     /* without --quiet */
+};
+
+/* Start a server for this case alone, with more arguments (NULL terminated, or
+ * NULL), and let the case's peers connect to it. */
+void own_server(struct test *t, unsigned flags, const char *const *args);
+
+/* Run the server with --arg and these arguments, none of the usual ones, to
+ * the end of it. For command lines that it must refuse, or answer. */
+struct run_result {
+    unsigned long exit_code;
+    char *out, *err; /* freed with the test */
+};
+void run_server(struct test *t, const char *const *args,
+                struct run_result *result);
+void run_result_free(struct run_result *result);
+
+/* Fail, and free the result, unless it ended with this exit code. */
+void expect_code(struct test *t, struct run_result *result, unsigned long code,
+                 const char *hint);
+
+/* Wait for the case's own server to end. Fails the case unless it ends in time
+ * with this exit code. */
+void expect_exit(struct test *t, unsigned long code, unsigned long ms,
+                 const char *hint_time, const char *hint_code);
+
+/* Measure the case's server, or fail. */
+struct server_usage measure(struct test *t);
+
+/* Fail unless the case's server does nothing for a second while nothing is
+ * asked of it: it may use so much of one processor, in per cent. A server that
+ * waits uses none; one that spins uses all that it gets, which is little where
+ * others want the processor too. So the limit is low. But a server may still
+ * have been busy with what came before, and Windows counts in steps of 1.6 per
+ * cent: only one that is over the limit three times running is blamed. */
+enum { IDLE_PERCENT = 1 };
+void expect_idle(struct test *t, const char *hint);
+
+/* The port of a target, in host order; and one that nobody uses just now. */
+unsigned short target_port(const struct target *target);
+unsigned short free_port(void);
+
+/* ---- the runner ----------------------------------------------------------- */
+
+/* Find out what the server understands. False when it cannot be tested at all,
+ * with the reason. */
+bool suite_probe(struct suite *suite, char *why, size_t size);
+
+/* Run one case from a clear state. `shared` holds the server that cases may
+ * share, and starts it again when one has spoilt it. The result is in *t until
+ * test_free(). */
+void test_run(struct test *t, const struct contract_case *what,
+              struct suite *suite, struct target **shared);
+void test_free(struct test *t);
+
+/* Start what cases share; NULL and a reason when that fails. */
+struct target *target_start(struct suite *suite, unsigned flags,
+                            const char *const *args, char *why, size_t size);
+void target_free(struct target *target);
+
+/* True if the server lives and echoes to a newcomer within `ms`; otherwise says
+ * what is wrong. */
+bool target_check(struct test *t, struct target *target, unsigned long ms,
+                  char *why, size_t size);
+
+/* Print that the suite itself cannot go on, and exit. */
+_Noreturn void suite_broken(const char *format, ...)
+    __attribute__((format(gnu_printf, 1, 2)));
+
+/* malloc() and realloc() that end the suite instead of failing. */
+void *xrealloc(void *old, size_t size);
+char *format_text(const char *format, ...)
+    __attribute__((format(gnu_printf, 1, 2)));
+
+/* Make one line of plain characters of it: part of what we print comes from the
+ * server, and may hold anything. In place. */
+void make_plain(char *text);
+
+/* Whether --only asks for this case. */
+bool case_wanted(const struct suite *suite, const struct contract_case *what);
+
+/* Run every bug of the broken server against the cases that must catch it. */
+int prove(struct suite *suite);
+
+/* ---- reports (report.c) --------------------------------------------------- */
+
+void report_case(const struct test *t);
+bool report_junit(const char *path, const struct suite *suite,
+                  const struct test *tests, size_t count);
+/* Points per clause, then `N passed, N failed`. Returns the exit code. */
+int report_end(const struct test *tests, size_t count);
+
+#endif

@@ -1,0 +1,388 @@
+/* target.c -- the servers under test: starting, checking, measuring them */
+#include "common/win.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "programs/contract/peer.h"
+#include "programs/contract/suite.h"
+
+enum { READY_MS = 10 * 1000, TAIL = 400 };
+enum { IDLE_WINDOW_MS = 1000, IDLE_WINDOWS = 3 };
+
+unsigned short target_port(const struct target *target)
+{
+    /* The port sits at the same place in both kinds of address. */
+    return ntohs(((const struct sockaddr_in *)&target->address)->sin_port);
+}
+
+unsigned short free_port(void)
+{
+    unsigned short port = server_free_port();
+    if (port == 0)
+        suite_broken("no free port: %s",
+                     err_name((unsigned long)WSAGetLastError()));
+    return port;
+}
+
+/* ---- start ---------------------------------------------------------------- */
+
+struct arg_list {
+    const char **items;
+    size_t count;
+    char **numbered; /* of the items, those that were made here */
+    size_t numbered_count;
+};
+
+static void add_arg(struct arg_list *list, const char *arg)
+{
+    list->items =
+        xrealloc(list->items, (list->count + 1) * sizeof *list->items);
+    list->items[list->count++] = arg;
+}
+
+static void add_args(struct arg_list *list, const char *const *args)
+{
+    for (; args != NULL && *args != NULL; args++)
+        add_arg(list, *args);
+}
+
+/* "%n" in an argument becomes the number of the server that is started, so that
+ * each can have a file of its own. */
+static void add_numbered_arg(struct arg_list *list, const char *arg)
+{
+    static unsigned long starts;
+    const char *mark = strstr(arg, "%n");
+    if (mark == NULL) {
+        add_arg(list, arg);
+        return;
+    }
+    size_t size = strlen(arg) + 16;
+    char *text = xrealloc(NULL, size);
+    snprintf(text, size, "%.*s%lu%s", (int)(mark - arg), arg, ++starts,
+             mark + 2);
+    list->numbered =
+        xrealloc(list->numbered, (list->numbered_count + 1) * sizeof(char *));
+    list->numbered[list->numbered_count++] = text;
+    add_arg(list, text);
+}
+
+static void free_args(struct arg_list *list)
+{
+    for (size_t i = 0; i < list->numbered_count; i++)
+        free(list->numbered[i]);
+    free(list->numbered);
+    free(list->items);
+}
+
+/* The usual arguments, then --arg of our own command line, then the case's:
+ * the last one counts. */
+static struct arg_list usual_args(const struct suite *suite, unsigned flags,
+                                  const char *port, const char *const *args)
+{
+    struct arg_list list = {0};
+    add_arg(&list, "--port");
+    add_arg(&list, port);
+    if (suite->full)
+        add_arg(&list, "--stop-on-eof");
+    if (suite->full && (flags & TARGET_LOGS) == 0)
+        add_arg(&list, "--quiet");
+    for (size_t i = 0; i < suite->arg_count; i++)
+        add_numbered_arg(&list, suite->args[i]);
+    add_args(&list, args);
+    return list;
+}
+
+static void say_output(char *why, size_t size, const char *what,
+                       struct server_process *process)
+{
+    char *out = server_output(process, SERVER_STDOUT);
+    char *err = server_output(process, SERVER_STDERR);
+    size_t out_len = out != NULL ? strlen(out) : 0;
+    size_t err_len = err != NULL ? strlen(err) : 0;
+    snprintf(why, size, "%s; standard output: %s; standard error: %s", what,
+             out_len == 0     ? "(nothing)"
+             : out_len > TAIL ? out + out_len - TAIL
+                              : out,
+             err_len == 0     ? "(nothing)"
+             : err_len > TAIL ? err + err_len - TAIL
+                              : err);
+    free(out);
+    free(err);
+}
+
+static bool set_address(struct target *target)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&target->address;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target->address;
+    const char *text = target->ready.address;
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        /* 0.0.0.0 is to listen on, not to connect to. */
+        if (v4->sin_addr.s_addr == htonl(INADDR_ANY))
+            v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    } else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+    } else {
+        return false;
+    }
+    v4->sin_port = htons(target->ready.port);
+    return true;
+}
+
+/* Wait until the server serves; fills target->address. */
+static bool wait_serving(struct suite *suite, struct target *target,
+                         unsigned short port, char *why, size_t size)
+{
+    unsigned long ms = (unsigned long)(READY_MS * suite->scale);
+    enum server_wait result;
+    if (suite->full) {
+        result = server_wait_ready(target->process, &target->ready, ms);
+    } else {
+        result = server_wait_accepting(target->process, port, ms);
+        snprintf(target->ready.address, sizeof target->ready.address,
+                 "127.0.0.1");
+        target->ready.port = port;
+    }
+    if (result == SERVER_WAIT_OK && set_address(target))
+        return true;
+    say_output(why, size,
+               result == SERVER_WAIT_EXITED ? "the server ended at once"
+               : suite->full                ? "no ready line in time"
+                             : "the server accepts nobody on its --port",
+               target->process);
+    return false;
+}
+
+struct target *target_start(struct suite *suite, unsigned flags,
+                            const char *const *args, char *why, size_t size)
+{
+    struct target *target = xrealloc(NULL, sizeof *target);
+    memset(target, 0, sizeof *target);
+    if (suite->connect_given) {
+        target->address = suite->connect_to;
+        return target;
+    }
+    unsigned short port = suite->full ? 0 : free_port();
+    char port_text[8];
+    snprintf(port_text, sizeof port_text, "%u", port);
+    struct arg_list list = usual_args(suite, flags, port_text, args);
+    struct server_start start = {.exe = suite->exe,
+                                 .args = list.items,
+                                 .arg_count = list.count,
+                                 .console = (flags & TARGET_CONSOLE) != 0};
+    target->process = server_start(&start, why, size);
+    bool ok =
+        target->process != NULL && wait_serving(suite, target, port, why, size);
+    free_args(&list);
+    if (ok)
+        return target;
+    target_free(target);
+    return NULL;
+}
+
+void target_free(struct target *target)
+{
+    if (target == NULL)
+        return;
+    server_free(target->process);
+    free(target);
+}
+
+/* Whether anybody listens at --connect, for a suite that would otherwise blame
+ * every case on it. */
+static bool answers_connect(const struct target *target)
+{
+    const struct sockaddr *to = (const struct sockaddr *)&target->address;
+    SOCKET sock = socket(to->sa_family, SOCK_STREAM, IPPROTO_TCP);
+    bool ok = sock != INVALID_SOCKET &&
+              connect(sock, to, (int)sizeof target->address) == 0;
+    if (sock != INVALID_SOCKET)
+        closesocket(sock);
+    return ok;
+}
+
+bool suite_probe(struct suite *suite, char *why, size_t size)
+{
+    suite->full = !suite->connect_given;
+    struct target *target = target_start(suite, TARGET_PLAIN, NULL, why, size);
+    if (target == NULL && suite->full && !suite->strict) {
+        suite->full = false;
+        target = target_start(suite, TARGET_PLAIN, NULL, why, size);
+    }
+    if (target == NULL)
+        return false;
+    if (suite->connect_given && !answers_connect(target)) {
+        snprintf(why, size, "nobody accepts connections at --connect");
+        target_free(target);
+        return false;
+    }
+    snprintf(suite->name, sizeof suite->name, "%s", target->ready.name);
+    target_free(target);
+    return true;
+}
+
+void own_server(struct test *t, unsigned flags, const char *const *args)
+{
+    char why[1024];
+    t->own = target_start(t->suite, flags, args, why, sizeof why);
+    if (t->own == NULL && (flags & TARGET_CONSOLE) != 0 &&
+        strstr(why, "onsole") != NULL)
+        skip(t, "no console to press keys on: %s", why);
+    if (t->own == NULL)
+        fail(t, "The server does not start with the arguments of this case.",
+             "%s", why);
+    t->target = t->own;
+}
+
+/* ---- run to the end ------------------------------------------------------- */
+
+void run_server(struct test *t, const char *const *args,
+                struct run_result *result)
+{
+    char why[1024];
+    struct arg_list list = {0};
+    for (size_t i = 0; i < t->suite->arg_count; i++)
+        add_arg(&list, t->suite->args[i]);
+    add_args(&list, args);
+    struct server_start start = {
+        .exe = t->suite->exe, .args = list.items, .arg_count = list.count};
+    struct server_process *process = server_start(&start, why, sizeof why);
+    free_args(&list);
+    if (process == NULL)
+        suite_broken("%s", why);
+    bool ended = server_wait_exit(process, limit(t, ANSWER_MS),
+                                  &result->exit_code) == SERVER_WAIT_OK;
+    result->out = server_output(process, SERVER_STDOUT);
+    result->err = server_output(process, SERVER_STDERR);
+    if (!ended)
+        say_output(why, sizeof why, "the server runs", process);
+    server_free(process);
+    if (result->out == NULL || result->err == NULL)
+        suite_broken("out of memory");
+    if (!ended) {
+        run_result_free(result);
+        fail(t,
+             "The server starts as if nothing were wrong: check every argument "
+             "and the result of every start-up call.",
+             "after %lu ms %s", limit(t, ANSWER_MS), why);
+    }
+}
+
+void run_result_free(struct run_result *result)
+{
+    free(result->out);
+    free(result->err);
+    result->out = result->err = NULL;
+}
+
+void expect_code(struct test *t, struct run_result *result, unsigned long code,
+                 const char *hint)
+{
+    if (result->exit_code == code)
+        return;
+    char *said = format_text("exit code %lu; standard error: %s",
+                             result->exit_code, result->err);
+    run_result_free(result);
+    t->observed = said; /* the test frees it */
+    fail(t, hint, "%s", said);
+}
+
+void expect_exit(struct test *t, unsigned long code, unsigned long ms,
+                 const char *hint_time, const char *hint_code)
+{
+    unsigned long got = 0;
+    t->may_end = true;
+    if (server_wait_exit(t->target->process, ms, &got) != SERVER_WAIT_OK)
+        fail(t, hint_time, "after %lu ms the server still runs", ms);
+    if (got == code)
+        return;
+    char *err = server_output(t->target->process, SERVER_STDERR);
+    char *said = format_text("exit code %lu (0x%lx); standard error: %s", got,
+                             got, err != NULL && *err != '\0' ? err : "empty");
+    free(err);
+    t->observed = said; /* the test frees it */
+    fail(t, hint_code, "%s", said);
+}
+
+/* ---- look after ----------------------------------------------------------- */
+
+/* Sanitizers report on standard error and let the program go on, if they can.
+ * A report is a failure of the case that has caused it. */
+static bool sanitizer_report(struct target *target, char *why, size_t size)
+{
+    char *err = server_output(target->process, SERVER_STDERR);
+    if (err == NULL)
+        suite_broken("out of memory");
+    size_t len = strlen(err);
+    const char *from =
+        err + (target->stderr_seen < len ? target->stderr_seen : len);
+    const char *found = strstr(from, "Sanitizer:");
+    if (found == NULL)
+        found = strstr(from, "runtime error:");
+    if (found != NULL)
+        snprintf(why, size, "the server's sanitizer reports: %.*s", TAIL,
+                 found);
+    target->stderr_seen = len;
+    free(err);
+    return found != NULL;
+}
+
+static bool has_ended(struct target *target, char *why, size_t size)
+{
+    unsigned long code = 0;
+    if (target->process == NULL ||
+        server_wait_exit(target->process, 0, &code) != SERVER_WAIT_OK)
+        return false;
+    char what[64];
+    snprintf(what, sizeof what, "the server has ended, exit code %lu (0x%lx)",
+             code, code);
+    say_output(why, size, what, target->process);
+    return true;
+}
+
+bool target_check(struct test *t, struct target *target, unsigned long ms,
+                  char *why, size_t size)
+{
+    /* A server takes a moment to notice that its clients are gone, and may be
+     * at its limit until then. */
+    double deadline = clock_ms() + ms;
+    do {
+        if (has_ended(target, why, size))
+            return false;
+        if (peer_try_echo(t, 64, clock_left(deadline)))
+            return target->process == NULL ||
+                   !sanitizer_report(target, why, size);
+        Sleep(10); /* between two attempts, where nothing tells us more */
+    } while (clock_left(deadline) > 0);
+    snprintf(why, size, "a new client gets no echo within %lu ms", ms);
+    return false;
+}
+
+struct server_usage measure(struct test *t)
+{
+    struct server_usage usage = {0};
+    if (!server_measure(t->target->process, &usage))
+        fail(t, "", "the server could not be measured");
+    return usage;
+}
+
+void expect_idle(struct test *t, const char *hint)
+{
+    double percent = 0;
+    for (int i = 0; i < IDLE_WINDOWS; i++) {
+        peers_stall(t, limit(t, 200), limit(t, 2000));
+        struct server_usage before = measure(t);
+        double begun = clock_ms();
+        Sleep(IDLE_WINDOW_MS); /* not to wait for something: to see nothing */
+        struct server_usage after = measure(t);
+        percent = (after.cpu_ms - before.cpu_ms) * 100.0 / (clock_ms() - begun);
+        if (percent <= IDLE_PERCENT)
+            return;
+    }
+    fail(t, hint, "%.1f %% of a processor, for %d seconds", percent,
+         IDLE_WINDOWS);
+}

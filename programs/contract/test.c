@@ -1,0 +1,180 @@
+/* test.c -- what a case says: its steps, its verdict, its hints */
+#include "common/win.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "programs/contract/pattern.h"
+#include "programs/contract/suite.h"
+
+/* ---- memory and text ------------------------------------------------------ */
+
+void make_plain(char *text)
+{
+    char *out = text;
+    for (const char *in = text; *in != '\0'; in++) {
+        if (*in >= ' ' && *in <= '~')
+            *out++ = *in;
+        else if (*in != '\r')
+            *out++ = *in == '\n' ? ' ' : '?';
+    }
+    while (out > text && out[-1] == ' ')
+        out--;
+    *out = '\0';
+}
+
+_Noreturn void suite_broken(const char *format, ...)
+{
+    char text[2048];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    make_plain(text);
+    fflush(stdout);
+    fprintf(stderr, "contract: could not run: %s\n", text);
+    exit(SUITE_BROKEN);
+}
+
+void *xrealloc(void *old, size_t size)
+{
+    void *block = realloc(old, size > 0 ? size : 1);
+    if (block == NULL)
+        suite_broken("out of memory");
+    return block;
+}
+
+static char *format_list(const char *format, va_list list)
+{
+    va_list again;
+    va_copy(again, list);
+    int len = vsnprintf(NULL, 0, format, list);
+    if (len < 0)
+        suite_broken("vsnprintf refuses '%s'", format);
+    char *text = xrealloc(NULL, (size_t)len + 1);
+    vsnprintf(text, (size_t)len + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+char *format_text(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    char *text = format_list(format, list);
+    va_end(list);
+    return text;
+}
+
+/* ---- steps and verdicts --------------------------------------------------- */
+
+void step(struct test *t, const char *action, const char *expect, ...)
+{
+    t->steps = xrealloc(t->steps, (t->step_count + 1) * sizeof *t->steps);
+    struct step *made = &t->steps[t->step_count++];
+    /* One list of values serves both formats, the action's come first. */
+    char *both = format_text("%s\n%s", action, expect);
+    va_list list;
+    va_start(list, expect);
+    char *filled = format_list(both, list);
+    va_end(list);
+    free(both);
+    char *line_end = strchr(filled, '\n');
+    *line_end = '\0';
+    made->action = filled;
+    made->expect = line_end + 1; /* freed with the action */
+}
+
+/* What the server's process says to a failure: an ended server explains it
+ * better than whatever the client saw. NULL while it runs. */
+static char *server_gone(struct test *t)
+{
+    unsigned long code = 0;
+    if (t->target == NULL || t->target->process == NULL || t->may_end)
+        return NULL;
+    /* A crashing process takes a moment to be gone. */
+    if (server_wait_exit(t->target->process, 300, &code) != SERVER_WAIT_OK)
+        return NULL;
+    char *said = server_output(t->target->process, SERVER_STDERR);
+    size_t len = said != NULL ? strlen(said) : 0;
+    const char *tail = len > 300 ? said + len - 300 : said;
+    char *text =
+        format_text("the server has ended, exit code %lu%s%s%s", code,
+                    code == 0xC0000005  ? " (0xC0000005: access violation)"
+                    : code > 0xC0000000 ? " (a crash)"
+                                        : "",
+                    len > 0 ? "; its last words: " : "", len > 0 ? tail : "");
+    free(said);
+    return text;
+}
+
+static const char usual_gone[] =
+    "One client must never end the server. Usual causes: exit() or a die-style "
+    "macro for an error of one connection, leaving the main loop, or a crash "
+    "(an index or pointer of a closed client).";
+
+_Noreturn void fail(struct test *t, const char *hint, const char *observed, ...)
+{
+    va_list list;
+    va_start(list, observed);
+    char *text = format_list(observed, list);
+    va_end(list);
+    free(t->observed);
+    t->observed = text;
+    char *gone = server_gone(t);
+    if (gone != NULL) {
+        char *both = format_text("%s; %s", t->observed, gone);
+        free(t->observed);
+        free(gone);
+        t->observed = both;
+        hint = t->hint_gone != NULL ? t->hint_gone : usual_gone;
+    }
+    make_plain(t->observed);
+    t->hint = format_text("%s", hint);
+    t->verdict = FAILED;
+    longjmp(t->back, 1);
+}
+
+_Noreturn void skip(struct test *t, const char *reason, ...)
+{
+    va_list list;
+    va_start(list, reason);
+    free(t->observed);
+    t->observed = format_list(reason, list);
+    va_end(list);
+    make_plain(t->observed);
+    t->verdict = SKIPPED;
+    longjmp(t->back, 1);
+}
+
+void hint_for(struct test *t, enum trouble trouble, const char *hint)
+{
+    t->hints[trouble] = hint;
+}
+
+unsigned long limit(const struct test *t, unsigned long ms)
+{
+    return (unsigned long)((double)ms * t->suite->scale);
+}
+
+unsigned long stillness(const struct test *t, unsigned long ms)
+{
+    return t->suite->scale < 1.0 ? limit(t, ms) : ms;
+}
+
+uint64_t test_random(struct test *t, uint64_t below)
+{
+    t->random = pattern_mix(t->random);
+    return t->random % below;
+}
+
+void test_free(struct test *t)
+{
+    for (size_t i = 0; i < t->step_count; i++)
+        free(t->steps[i].action);
+    free(t->steps);
+    free(t->observed);
+    free(t->hint);
+}

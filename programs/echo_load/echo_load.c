@@ -1,0 +1,198 @@
+/* echo_load.c -- load an echo server, and check every byte that comes back
+ *
+ *   main                 worker 0, worker 1: worker.c
+ *    |  begin  --------->  [completion port] <-- packets -- connections
+ *    |  progress  <------  a count of echoes       send, receive, compare:
+ *    |  Ctrl+C  -------->  a packet                conn.c
+ *    v
+ *   figures: report.c
+ *
+ * Works against any echo server. A thread for each connection would measure
+ * the threads: two workers hold 4,000 connections, and a port tells each what
+ * is done, as in iocp.c.
+ *
+ * Figures go to standard output, all talk goes to standard error.
+ */
+#include "common/win.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <timeapi.h>
+
+#include "common/clock.h"
+#include "common/console.h"
+#include "common/err.h"
+#include "common/stop.h"
+#include "programs/echo_load/pattern.h"
+#include "programs/echo_load/report.h"
+#include "programs/echo_load/worker.h"
+
+enum { EXIT_WRONG = 1, EXIT_NO_CONNECTION = 3, PROGRESS_MS = 250 };
+
+/* ---- where to ---------------------------------------------------------- */
+
+/* A name may stand for several addresses (localhost: ::1 and 127.0.0.1). Only
+ * then try which one answers; otherwise the server would see a client that
+ * comes and says nothing. */
+static bool answers(const struct addrinfo *to)
+{
+    SOCKET sock = WSASocketW(to->ai_family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
+                             WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    if (sock == INVALID_SOCKET)
+        return false;
+    bool well = connect(sock, to->ai_addr, (int)to->ai_addrlen) == 0;
+    if (closesocket(sock) == SOCKET_ERROR)
+        warn_call("closesocket", WSAGetLastError());
+    return well;
+}
+
+static void find_server(struct run *run)
+{
+    const struct dial *dial = &run->options.dial;
+    struct addrinfo want = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    char port[8];
+    snprintf(port, sizeof port, "%lu", dial->port);
+    int err = getaddrinfo(dial->host, port, &want, &list);
+    if (err != 0) {
+        char what[320];
+        err_describe((unsigned long)err, what, sizeof what);
+        err_print("getaddrinfo %s: %s; is it spelled right?", dial->host, what);
+        err_exit(EXIT_NO_CONNECTION);
+    }
+    const struct addrinfo *to = list;
+    while (list->ai_next != NULL && to != NULL && !answers(to))
+        to = to->ai_next;
+    if (to == NULL)
+        to = list; /* none: the run will say why */
+    memcpy(&run->to, to->ai_addr, to->ai_addrlen);
+    run->to_len = (int)to->ai_addrlen;
+    net_name(&run->to, run->to_name, sizeof run->to_name);
+    freeaddrinfo(list);
+}
+
+/* ---- while it runs ----------------------------------------------------- */
+
+/* One line that is written over and over, for a person who watches. In a file
+ * or a pipe it would only be in the way. */
+static void show_progress(const struct run *run, bool last)
+{
+    static uint64_t seen_at, seen;
+    uint64_t now = clock_ns();
+    uint64_t done = 0;
+    for (unsigned i = 0; i < run->worker_count; i++)
+        done += (uint64_t)run->workers[i].done;
+    double span = (double)(now - (seen_at > 0 ? seen_at : run->began)) / 1e9;
+    char line[100]; /* written at once, not character by character */
+    if (last)
+        snprintf(line, sizeof line, "\r%60s\r", "");
+    else
+        snprintf(line, sizeof line,
+                 "\r%6.1f s  %12llu echoes  %10.0f/s  (Ctrl+C ends)",
+                 (double)(now - run->began) / 1e9, done,
+                 span > 0 ? (double)(done - seen) / span : 0.0);
+    fputs(line, stderr);
+    fflush(stderr);
+    seen_at = now;
+    seen = done;
+}
+
+static void await_workers(const struct run *run)
+{
+    HANDLE threads[LOAD_WORKERS];
+    DWORD mode = 0;
+    bool watched = !run->options.quiet &&
+                   GetConsoleMode(GetStdHandle(STD_ERROR_HANDLE), &mode) != 0;
+    DWORD got = WAIT_TIMEOUT;
+    for (unsigned i = 0; i < run->worker_count; i++)
+        threads[i] = run->workers[i].thread;
+    while (got == WAIT_TIMEOUT) {
+        got = WaitForMultipleObjects(run->worker_count, threads, TRUE,
+                                     watched ? PROGRESS_MS : INFINITE);
+        if (got == WAIT_FAILED)
+            die_call("WaitForMultipleObjects", GetLastError());
+        if (watched)
+            show_progress(run, got != WAIT_TIMEOUT);
+    }
+}
+
+/* ---- files and main ---------------------------------------------------- */
+
+/* Before the run: nobody wants to learn afterwards that it was for nothing. */
+static FILE *open_output(const char *name)
+{
+    if (name == NULL)
+        return NULL;
+    if (strcmp(name, "-") == 0)
+        return stdout;
+    FILE *out = fopen(name, "wb");
+    if (out == NULL) {
+        char what[320];
+        err_describe(GetLastError(), what, sizeof what);
+        err_print("cannot write %s: %s", name, what);
+        err_exit(EXIT_USAGE);
+    }
+    return out;
+}
+
+static void close_output(FILE *out, const char *name)
+{
+    bool failed = ferror(out) != 0;
+    if (fclose(out) != 0 || failed) {
+        err_print("could not write all of %s; is the disk full?", name);
+        err_exit(EXIT_WRONG);
+    }
+}
+
+static int report(const struct run *run, FILE *json, FILE *hgrm)
+{
+    struct report r = report_make(run);
+    if (r.nothing) /* on standard error: the figures may be for a program */
+        err_print("nothing measured: no echo began in the %.3f s", r.seconds);
+    if (!run->options.quiet && json != stdout && hgrm != stdout)
+        report_print(&r);
+    if (json != NULL) {
+        report_json(&r, json);
+        close_output(json, run->options.json);
+    }
+    if (hgrm != NULL) {
+        histogram_write(r.all.latency, hgrm);
+        close_output(hgrm, run->options.hgrm);
+    }
+    int code = r.valid ? EXIT_STOPPED : EXIT_WRONG;
+    if (r.all.all_connects == 0 && !run->stop)
+        code = EXIT_NO_CONNECTION;
+    report_free(&r);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static struct run run;
+    (void)argc;
+    err_program("echo_load");
+    run.options = load_options_parse(argv);
+    FILE *json = open_output(run.options.json);
+    FILE *hgrm = open_output(run.options.hgrm);
+    console_begin();
+    net_start();
+    find_server(&run);
+    pattern_make(run.options.seed);
+
+    /* Without it a wait of 1 ms takes up to 16 on Windows, and --rate would
+     * come in bursts. Wine is always as exact. */
+    if (timeBeginPeriod(1) != TIMERR_NOERROR)
+        err_print("timeBeginPeriod failed: --rate will come in bursts");
+    run_prepare(&run);
+    stop_begin(run_stop, &run, false);
+    run_start(&run);
+    await_workers(&run);
+    stop_end();
+    int code = report(&run, json, hgrm);
+    run_free(&run);
+    if (timeEndPeriod(1) != TIMERR_NOERROR)
+        err_print("timeEndPeriod failed");
+    net_stop();
+    return code;
+}

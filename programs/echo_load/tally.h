@@ -1,0 +1,34 @@
+/* tally.h -- what went wrong, by name, and how often
+ *
+ * Every trouble is counted; only the first few of a run are told in a line of
+ * their own, because a server that goes away has one for each connection.
+ */
+#ifndef ECHO_LOAD_TALLY_H
+#define ECHO_LOAD_TALLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct tally_entry {
+    const char *name; /* a constant: WSAECONNRESET, WRONG_BYTE */
+    uint64_t count;
+};
+
+/* Begins as {0}; the owner frees `entries`. One thread at a time. */
+struct tally {
+    struct tally_entry *entries;
+    size_t len;
+};
+
+void tally_add(struct tally *tally, const char *name, uint64_t count);
+void tally_merge(struct tally *tally, const struct tally *from);
+
+/* Print it as one line on standard error, if few were told so far. Any
+ * thread. */
+void tally_tell(const char *format, ...)
+    __attribute__((format(gnu_printf, 1, 2)));
+
+/* How many were not told. */
+long tally_untold(void);
+
+#endif

@@ -1,0 +1,52 @@
+/* command_line.c -- see command_line.h */
+#include "common/win.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "programs/harness/command_line.h"
+#include "programs/harness/text.h"
+
+/* Quote one argument so that CommandLineToArgvW() and every C runtime give it
+ * back as it was. A backslash is itself, unless a quote follows its run:
+ * there each has to be doubled, and so it is before the closing quote. */
+static void add_quoted(struct text *text, const char *arg)
+{
+    if (*arg != '\0' && strpbrk(arg, " \t\n\v\"") == NULL) {
+        text_add(text, arg, strlen(arg));
+        return;
+    }
+    text_add(text, "\"", 1);
+    for (size_t slashes = 0; *arg != '\0'; arg++) {
+        slashes = *arg == '\\' ? slashes + 1 : 0;
+        if (arg[1] == '"' || arg[1] == '\0')
+            for (size_t i = 0; i < slashes; i++)
+                text_add(text, "\\", 1);
+        if (*arg == '"')
+            text_add(text, "\\", 1);
+        text_add(text, arg, 1);
+    }
+    text_add(text, "\"", 1);
+}
+
+static wchar_t *widen(const char *narrow)
+{
+    int len = MultiByteToWideChar(CP_ACP, 0, narrow, -1, NULL, 0);
+    wchar_t *wide = len > 0 ? malloc((size_t)len * sizeof *wide) : NULL;
+    if (wide != NULL)
+        MultiByteToWideChar(CP_ACP, 0, narrow, -1, wide, len);
+    return wide;
+}
+
+wchar_t *command_line(const char *exe, const char *const *args, size_t count)
+{
+    struct text text = {0};
+    add_quoted(&text, exe);
+    for (size_t i = 0; i < count; i++) {
+        text_add(&text, " ", 1);
+        add_quoted(&text, args[i]);
+    }
+    wchar_t *wide = text.failed ? NULL : widen(text.bytes);
+    free(text.bytes);
+    return wide;
+}

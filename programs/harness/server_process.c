@@ -1,0 +1,654 @@
+/* server_process.c -- see server_process.h */
+#include "common/win.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "programs/harness/command_line.h"
+#include "programs/harness/measure.h"
+#include "programs/harness/pseudo_console.h"
+#include "programs/harness/server_process.h"
+#include "programs/harness/text.h"
+
+enum { REAP_MS = 10 * 1000, RETRY_MS = 20, HEAR_MS = 2000 };
+
+/* One pipe that the server prints into, with the thread that empties it. */
+struct capture {
+    struct server_process *server;
+    HANDLE pipe; /* our end, for reading */
+    HANDLE thread;
+
+    /* under server->lock */
+    struct text text;
+    bool ended;
+};
+
+struct server_process {
+    HANDLE process, job;
+    DWORD pid;
+    HANDLE stdin_pipe; /* NULL once closed */
+
+    /* Only used on Wine: how Linux can tell it from all other processes. */
+    char exe_name[MAX_PATH];
+    char mark[32];          /* empty: it cannot */
+    unsigned long host_pid; /* 0: not looked for yet, or not found */
+
+    struct pseudo_console console; /* empty without start.console */
+
+    SRWLOCK lock;
+    CONDITION_VARIABLE changed; /* a capture has grown or ended */
+    struct capture captures[2]; /* by enum server_stream */
+};
+
+static void say(char *why, size_t size, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    vsnprintf(why, size, format, list);
+    va_end(list);
+}
+
+static void say_call(char *why, size_t size, const char *call, DWORD code)
+{
+    char text[160];
+    err_text(code, text, sizeof text);
+    say(why, size, "%s: %s (%lu) %s", call, err_name(code), code, text);
+}
+
+static void close_handle(HANDLE *handle)
+{
+    if (*handle != NULL)
+        CloseHandle(*handle);
+    *handle = NULL;
+}
+
+bool program_beside_us(const char *name, char *path, size_t size)
+{
+    DWORD len = GetModuleFileNameA(NULL, path, (DWORD)size);
+    if (len == 0)
+        return false;
+    char *slash = len < size ? strrchr(path, '\\') : NULL;
+    size_t room = slash != NULL ? size - (size_t)(slash + 1 - path) : 0;
+    if (strlen(name) < room) {
+        memcpy(slash + 1, name, strlen(name) + 1);
+        return true;
+    }
+    SetLastError(ERROR_INSUFFICIENT_BUFFER);
+    return false;
+}
+
+/* ---- start --------------------------------------------------------------- */
+
+struct child_ends {
+    HANDLE handles[3]; /* its standard input, output, error */
+};
+
+static bool pipe_open(HANDLE *ours, HANDLE *its, bool we_read)
+{
+    SECURITY_ATTRIBUTES inherit = {sizeof inherit, NULL, TRUE};
+    HANDLE *reader = we_read ? ours : its, *writer = we_read ? its : ours;
+    return CreatePipe(reader, writer, &inherit, 0) &&
+           SetHandleInformation(*ours, HANDLE_FLAG_INHERIT, 0);
+}
+
+static bool pipes_open(struct server_process *server, struct child_ends *ends)
+{
+    struct capture *captures = server->captures;
+    return pipe_open(&server->stdin_pipe, &ends->handles[0], false) &&
+           pipe_open(&captures[SERVER_STDOUT].pipe, &ends->handles[1], true) &&
+           pipe_open(&captures[SERVER_STDERR].pipe, &ends->handles[2], true);
+}
+
+/* Attributes for CreateProcessW(): which handles to inherit, and which console
+ * to be on. Without the first every inheritable handle of ours would go along,
+ * all sockets among them, and the connections we close would stay open. */
+static LPPROC_THREAD_ATTRIBUTE_LIST attributes_make(HANDLE *inherit,
+                                                    size_t count, void *console)
+{
+    SIZE_T size = 0;
+    InitializeProcThreadAttributeList(NULL, 2, 0, &size); /* fails, says size */
+    LPPROC_THREAD_ATTRIBUTE_LIST list = malloc(size);
+    if (list == NULL)
+        return NULL;
+    if (!InitializeProcThreadAttributeList(list, 2, 0, &size)) {
+        free(list);
+        return NULL;
+    }
+    if ((count == 0 || UpdateProcThreadAttribute(
+                           list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, inherit,
+                           count * sizeof *inherit, NULL, NULL)) &&
+        (console == NULL ||
+         UpdateProcThreadAttribute(list, 0, ATTRIBUTE_PSEUDO_CONSOLE, console,
+                                   sizeof console, NULL, NULL)))
+        return list;
+    DeleteProcThreadAttributeList(list);
+    free(list);
+    return NULL;
+}
+
+static void attributes_free(LPPROC_THREAD_ATTRIBUTE_LIST list)
+{
+    if (list == NULL)
+        return;
+    DeleteProcThreadAttributeList(list);
+    free(list);
+}
+
+/* A job that ends its processes when its last handle is closed, which the
+ * system does for us if we crash. */
+static HANDLE job_make(void)
+{
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limit = {0};
+    limit.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+    HANDLE job = CreateJobObjectW(NULL, NULL);
+    if (job != NULL &&
+        !SetInformationJobObject(job, JobObjectExtendedLimitInformation, &limit,
+                                 sizeof limit))
+        close_handle(&job);
+    return job;
+}
+
+/* Create the process suspended, so that it is in the job before it can start
+ * anything of its own. */
+static bool process_create(struct server_process *server,
+                           const wchar_t *program, wchar_t *command,
+                           uintptr_t processors, struct child_ends *ends,
+                           char *why, size_t size)
+{
+    LPPROC_THREAD_ATTRIBUTE_LIST list =
+        attributes_make(ends->handles, 3, server->console.console);
+    STARTUPINFOEXW info = {0};
+    PROCESS_INFORMATION made = {0};
+    info.StartupInfo.cb = sizeof info;
+    info.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+    info.StartupInfo.hStdInput = ends->handles[0];
+    info.StartupInfo.hStdOutput = ends->handles[1];
+    info.StartupInfo.hStdError = ends->handles[2];
+    info.lpAttributeList = list;
+
+    bool ok = list != NULL &&
+              CreateProcessW(program, command, NULL, NULL, TRUE,
+                             CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT,
+                             NULL, NULL, &info.StartupInfo, &made);
+    if (!ok)
+        say_call(why, size, "CreateProcess", GetLastError());
+    attributes_free(list);
+    if (!ok)
+        return false;
+
+    server->process = made.hProcess;
+    server->pid = made.dwProcessId;
+    ok = AssignProcessToJobObject(server->job, made.hProcess) &&
+         (processors == 0 ||
+          SetProcessAffinityMask(made.hProcess, processors)) &&
+         ResumeThread(made.hThread) != (DWORD)-1;
+    if (!ok)
+        say_call(why, size, "AssignProcessToJobObject or the like",
+                 GetLastError());
+    CloseHandle(made.hThread);
+    return ok;
+}
+
+static bool capture_keep(struct capture *capture, const char *bytes, size_t len)
+{
+    struct server_process *server = capture->server;
+    AcquireSRWLockExclusive(&server->lock);
+    text_add(&capture->text, bytes, len);
+    bool kept = !capture->text.failed;
+    ReleaseSRWLockExclusive(&server->lock);
+    WakeAllConditionVariable(&server->changed);
+    return kept;
+}
+
+/* One thread per pipe: the server must never block in printing because we are
+ * busy elsewhere. Ends when the last writer has closed its end. */
+static DWORD WINAPI capture_run(void *argument)
+{
+    struct capture *capture = argument;
+    struct server_process *server = capture->server;
+    char bytes[4096];
+    DWORD len = 0;
+    while (ReadFile(capture->pipe, bytes, sizeof bytes, &len, NULL))
+        if (!capture_keep(capture, bytes, len))
+            break;
+    AcquireSRWLockExclusive(&server->lock);
+    capture->ended = true;
+    ReleaseSRWLockExclusive(&server->lock);
+    WakeAllConditionVariable(&server->changed);
+    return 0;
+}
+
+static bool captures_start(struct server_process *server, char *why,
+                           size_t size)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct capture *capture = &server->captures[i];
+        capture->thread = CreateThread(NULL, 0, capture_run, capture, 0, NULL);
+        if (capture->thread == NULL) {
+            say_call(why, size, "CreateThread", GetLastError());
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The file that is meant, as seen from the current directory. CreateProcess()
+ * is given the whole of it, and so searches nowhere: it would begin in the
+ * folder of our own program, and there may be another of that name. */
+static bool program_find(const char *exe, char *path, wchar_t *wide, DWORD size,
+                         char *why, size_t why_size)
+{
+    DWORD len = GetFullPathNameA(exe, size, path, NULL);
+    DWORD kind = len > 0 && len < size ? GetFileAttributesA(path)
+                                       : INVALID_FILE_ATTRIBUTES;
+    if (kind != INVALID_FILE_ATTRIBUTES &&
+        (kind & FILE_ATTRIBUTE_DIRECTORY) == 0 &&
+        MultiByteToWideChar(CP_ACP, 0, path, -1, wide, (int)size) > 0)
+        return true;
+    say(why, why_size, "there is no %s", exe);
+    return false;
+}
+
+struct server_process *server_start(const struct server_start *start, char *why,
+                                    size_t why_size)
+{
+    char path[MAX_PATH];
+    wchar_t program[MAX_PATH];
+    if (!program_find(start->exe, path, program, MAX_PATH, why, why_size))
+        return NULL;
+    struct server_process *server = calloc(1, sizeof *server);
+    wchar_t *command = command_line(path, start->args, start->arg_count);
+    struct child_ends ends = {{NULL, NULL, NULL}};
+    bool ok = false;
+    if (server == NULL || command == NULL) {
+        say(why, why_size, "out of memory");
+        goto done;
+    }
+    InitializeSRWLock(&server->lock);
+    InitializeConditionVariable(&server->changed);
+    for (size_t i = 0; i < 2; i++)
+        server->captures[i].server = server;
+    const char *slash = strrchr(path, '\\');
+    say(server->exe_name, sizeof server->exe_name, "%s",
+        slash != NULL ? slash + 1 : path);
+    say(server->mark, sizeof server->mark, "%s",
+        start->mark != NULL ? start->mark : "");
+
+    /* The console comes before the pipes: its host process inherits whatever
+     * can be inherited, and would hold the pipes open. */
+    unsigned long error =
+        start->console ? pseudo_console_open(&server->console) : 0;
+    if (error != 0) {
+        say(why, why_size, "CreatePseudoConsole: 0x%08lx", error);
+        goto done;
+    }
+    server->job = job_make();
+    if (server->job == NULL || !pipes_open(server, &ends)) {
+        say_call(why, why_size, "CreateJobObject or CreatePipe",
+                 GetLastError());
+        goto done;
+    }
+    ok = process_create(server, program, command, start->processors, &ends, why,
+                        why_size) &&
+         captures_start(server, why, why_size);
+done:
+    /* Our copies of its ends, or the pipes would never break. */
+    for (size_t i = 0; i < 3; i++)
+        close_handle(&ends.handles[i]);
+    free(command);
+    if (ok)
+        return server;
+    server_free(server);
+    return NULL;
+}
+
+/* ---- hear ---------------------------------------------------------------- */
+
+/* Wait until a capture changes. Under the lock. False: the time is up. */
+static bool wait_change(struct server_process *server, double deadline)
+{
+    unsigned long left = clock_left(deadline);
+    return left > 0 &&
+           SleepConditionVariableSRW(&server->changed, &server->lock, left, 0);
+}
+
+/* Wait until `found` says that what the stream has printed so far is enough. */
+static enum server_wait wait_until(struct server_process *server,
+                                   enum server_stream stream,
+                                   bool (*found)(const char *text, void *arg),
+                                   void *arg, unsigned long timeout)
+{
+    double deadline = clock_ms() + timeout;
+    struct capture *capture = &server->captures[stream];
+    enum server_wait result = SERVER_WAIT_OK;
+    AcquireSRWLockExclusive(&server->lock);
+    while (capture->text.bytes == NULL || !found(capture->text.bytes, arg)) {
+        if (capture->ended) {
+            result = SERVER_WAIT_EXITED;
+            break;
+        }
+        if (!wait_change(server, deadline)) {
+            result = SERVER_WAIT_TIMEOUT;
+            break;
+        }
+    }
+    ReleaseSRWLockExclusive(&server->lock);
+    return result;
+}
+
+static bool text_is_there(const char *text, void *wanted)
+{
+    return strstr(text, wanted) != NULL;
+}
+
+enum server_wait server_wait_text(struct server_process *server,
+                                  enum server_stream stream, const char *text,
+                                  unsigned long timeout)
+{
+    return wait_until(server, stream, text_is_there, (void *)text, timeout);
+}
+
+char *server_output(struct server_process *server, enum server_stream stream)
+{
+    struct capture *capture = &server->captures[stream];
+    AcquireSRWLockShared(&server->lock);
+    size_t len = capture->text.len;
+    char *copy = malloc(len + 1);
+    if (copy != NULL && len > 0)
+        memcpy(copy, capture->text.bytes, len);
+    if (copy != NULL)
+        copy[len] = '\0';
+    ReleaseSRWLockShared(&server->lock);
+    return copy;
+}
+
+static const char listening[] = ": listening on ";
+
+static void copy_part(char *out, size_t size, const char *from, const char *to)
+{
+    size_t len = (size_t)(to - from);
+    if (len >= size)
+        len = size - 1;
+    memcpy(out, from, len);
+    out[len] = '\0';
+}
+
+/* Take apart a line that holds `listening`. False if it is something else. */
+static bool ready_parse(const char *line, const char *end,
+                        struct server_ready *ready)
+{
+    const char *mark = strstr(line, listening);
+    if (mark == NULL || mark > end)
+        return false;
+    const char *address = mark + sizeof listening - 1;
+    const char *comma = address;
+    while (comma < end && *comma != ',' && *comma != ' ')
+        comma++;
+    const char *colon = comma;
+    while (colon > address && *colon != ':')
+        colon--;
+    unsigned long port = *colon == ':' ? strtoul(colon + 1, NULL, 10) : 0;
+    if (port == 0 || port > 65535)
+        return false;
+
+    memset(ready, 0, sizeof *ready);
+    ready->port = (unsigned short)port;
+    copy_part(ready->name, sizeof ready->name, line, mark);
+    bool bracket = *address == '[' && colon[-1] == ']';
+    copy_part(ready->address, sizeof ready->address, address + bracket,
+              colon - bracket);
+    const char *pid = strstr(comma, ", pid ");
+    if (pid != NULL && pid < end) {
+        char *after = NULL;
+        ready->pid = strtoul(pid + 6, &after, 10);
+        if (after != NULL && *after == ',')
+            ready->threads = strtoul(after + 1, NULL, 10);
+    }
+    return true;
+}
+
+/* Look for a whole ready line in what was printed, and take it apart. */
+static bool ready_is_there(const char *text, void *ready)
+{
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
+        if (ready_parse(text, end, ready))
+            return true;
+    return false;
+}
+
+enum server_wait server_wait_ready(struct server_process *server,
+                                   struct server_ready *ready,
+                                   unsigned long timeout)
+{
+    return wait_until(server, SERVER_STDOUT, ready_is_there, ready, timeout);
+}
+
+unsigned short server_free_port(void)
+{
+    SOCKET sock = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    int len = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool ok = sock != INVALID_SOCKET &&
+              bind(sock, (struct sockaddr *)&address, len) == 0 &&
+              getsockname(sock, (struct sockaddr *)&address, &len) == 0;
+    int err = WSAGetLastError();
+    if (sock != INVALID_SOCKET)
+        closesocket(sock);
+    WSASetLastError(err);
+    return ok ? ntohs(address.sin_port) : 0;
+}
+
+static bool accepts(unsigned short port)
+{
+    SOCKET sock = WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
+                             WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    struct sockaddr_in to = {0};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool ok = sock != INVALID_SOCKET &&
+              connect(sock, (struct sockaddr *)&to, sizeof to) == 0;
+    if (sock != INVALID_SOCKET)
+        closesocket(sock);
+    return ok;
+}
+
+enum server_wait server_wait_accepting(struct server_process *server,
+                                       unsigned short port,
+                                       unsigned long timeout)
+{
+    double deadline = clock_ms() + timeout;
+    while (!accepts(port)) {
+        /* Nothing tells us when a port opens; the end of the process cuts the
+         * pause between two attempts short. */
+        if (WaitForSingleObject(server->process, RETRY_MS) == WAIT_OBJECT_0)
+            return SERVER_WAIT_EXITED;
+        if (clock_left(deadline) == 0)
+            return SERVER_WAIT_TIMEOUT;
+    }
+    return SERVER_WAIT_OK;
+}
+
+/* ---- stop ---------------------------------------------------------------- */
+
+void server_close_stdin(struct server_process *server)
+{
+    close_handle(&server->stdin_pipe);
+}
+
+/* The argument that turns any program of ours into the helper. */
+static const char press_option[] = "--press-console-key";
+
+/* The helper's exit code when the key was pressed. No other end of a process
+ * looks like it: Wine 10 answers Ctrl+Break by ending a thread of each process
+ * on the console, and a helper that dies of it may well end with 0. */
+enum { PRESSED = 77 };
+
+/* Press a key on this console: start the helper there, see how it ends. */
+static bool press_on(void *console, enum server_key key, char *why, size_t size)
+{
+    char self[MAX_PATH];
+    DWORD len = GetModuleFileNameA(NULL, self, sizeof self);
+    const char *args[] = {press_option, key == SERVER_CTRL_C ? "0" : "1"};
+    wchar_t *command =
+        len > 0 && len < sizeof self ? command_line(self, args, 2) : NULL;
+    LPPROC_THREAD_ATTRIBUTE_LIST list =
+        console != NULL ? attributes_make(NULL, 0, console) : NULL;
+    STARTUPINFOEXW info = {0};
+    PROCESS_INFORMATION made = {0};
+    info.StartupInfo.cb = sizeof info;
+    info.lpAttributeList = list;
+
+    DWORD code = WAIT_TIMEOUT;
+    bool ok = command != NULL && list != NULL &&
+              CreateProcessW(NULL, command, NULL, NULL, FALSE,
+                             EXTENDED_STARTUPINFO_PRESENT, NULL, NULL,
+                             &info.StartupInfo, &made);
+    if (!ok) {
+        say(why, size, "its helper could not be started");
+    } else {
+        if (WaitForSingleObject(made.hProcess, REAP_MS) == WAIT_OBJECT_0)
+            GetExitCodeProcess(made.hProcess, &code);
+        else
+            TerminateProcess(made.hProcess, 1);
+        ok = code == PRESSED;
+        if (!ok)
+            say(why, size, "its helper ended with %lu", code);
+        CloseHandle(made.hProcess);
+        CloseHandle(made.hThread);
+    }
+    attributes_free(list);
+    free(command);
+    return ok;
+}
+
+/* Whether Ctrl+Break reaches a program at all, tried where it does no harm: on
+ * a console with nobody but the helper. Under Wine 8 it cannot be pressed, under
+ * Wine 10 it cripples each process that it meets, and calls no handler. */
+static bool break_works(char *why, size_t size)
+{
+    struct pseudo_console console = {0};
+    char reason[120];
+    unsigned long error = pseudo_console_open(&console);
+    bool ok = false;
+    if (error != 0)
+        say(why, size, "CreatePseudoConsole: 0x%08lx", error);
+    else if (press_on(console.console, SERVER_CTRL_BREAK, reason,
+                      sizeof reason))
+        ok = true;
+    else
+        say(why, size,
+            "Ctrl+Break, tried on another console, reaches nobody (%s)",
+            reason);
+    pseudo_console_shut(&console);
+    return ok;
+}
+
+bool server_press(struct server_process *server, enum server_key key, char *why,
+                  size_t why_size)
+{
+    return (key != SERVER_CTRL_BREAK || break_works(why, why_size)) &&
+           press_on(server->console.console, key, why, why_size);
+}
+
+static HANDLE key_heard; /* the helper's */
+
+static BOOL WINAPI hear_key(DWORD type)
+{
+    (void)type;
+    SetEvent(key_heard);
+    return TRUE;
+}
+
+bool server_press_helper(int argc, char **argv, int *exit_code)
+{
+    if (argc != 3 || strcmp(argv[1], press_option) != 0)
+        return false;
+    DWORD key = argv[2][0] == '0' ? CTRL_C_EVENT : CTRL_BREAK_EVENT;
+    /* The key goes to all processes of this console, this one included. */
+    key_heard = CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (key_heard == NULL || !SetConsoleCtrlHandler(hear_key, TRUE) ||
+        !GenerateConsoleCtrlEvent(key, 0))
+        *exit_code = (int)GetLastError();
+    else if (key == CTRL_BREAK_EVENT)
+        *exit_code = WaitForSingleObject(key_heard, HEAR_MS) == WAIT_OBJECT_0
+                         ? PRESSED
+                         : WAIT_TIMEOUT;
+    else
+        *exit_code = PRESSED;
+    return true;
+}
+
+enum server_wait server_wait_exit(struct server_process *server,
+                                  unsigned long timeout,
+                                  unsigned long *exit_code)
+{
+    DWORD code = 0;
+    if (WaitForSingleObject(server->process, timeout) != WAIT_OBJECT_0 ||
+        !GetExitCodeProcess(server->process, &code))
+        return SERVER_WAIT_TIMEOUT;
+    /* The process is gone; what is still in its pipes is read in no time,
+     * unless a child of its own holds them open. */
+    for (size_t i = 0; i < 2; i++)
+        (void)WaitForSingleObject(server->captures[i].thread, REAP_MS);
+    *exit_code = code;
+    return SERVER_WAIT_OK;
+}
+
+bool server_alive(struct server_process *server)
+{
+    return WaitForSingleObject(server->process, 0) == WAIT_TIMEOUT;
+}
+
+unsigned long server_pid(struct server_process *server)
+{
+    return server->pid;
+}
+
+/* True when the reader has ended and its memory may go. */
+static bool capture_join(struct capture *capture)
+{
+    return capture->thread == NULL ||
+           WaitForSingleObject(capture->thread, REAP_MS) == WAIT_OBJECT_0;
+}
+
+void server_free(struct server_process *server)
+{
+    if (server == NULL)
+        return;
+    server_close_stdin(server);
+    if (server->process != NULL && server_alive(server)) {
+        /* The job takes along what the server may have started itself. It
+         * fails for a process that was not assigned yet. */
+        TerminateJobObject(server->job, 1);
+        TerminateProcess(server->process, 1);
+        (void)WaitForSingleObject(server->process, REAP_MS);
+    }
+    pseudo_console_shut(&server->console);
+    close_handle(&server->job);
+    bool joined = true;
+    for (size_t i = 0; i < 2; i++)
+        joined = capture_join(&server->captures[i]) && joined;
+    if (!joined)
+        return; /* a reader still uses all this; better a leak than a crash */
+    for (size_t i = 0; i < 2; i++) {
+        close_handle(&server->captures[i].pipe);
+        close_handle(&server->captures[i].thread);
+        free(server->captures[i].text.bytes);
+    }
+    close_handle(&server->process);
+    free(server);
+}
+
+bool server_measure(struct server_process *server, struct server_usage *usage)
+{
+    if (server->host_pid == 0 && server->mark[0] != '\0' && server_on_wine())
+        server->host_pid = measure_host_pid(server->exe_name, server->mark);
+    return server_alive(server) && measure_process(server->process, server->pid,
+                                                   server->host_pid, usage);
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""The contract suite grades the program that it is pointed at, and no other.
+
+CreateProcess() looks for a program first in the folder of the one that calls
+it, and ours all lie together in build/bin: given `iocp.exe` it would rather
+start ours there than the one that stands where the user is.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from suite import BUILD, PATIENCE, ROOT, WINE, check, expect_match, fail, finish  # noqa: E402
+
+CONTRACT = BUILD / "bin" / "contract.exe"
+FOLDER = BUILD / "grader"
+COULD_NOT_RUN = 4
+
+
+def grade(exe, cwd=ROOT):
+    """Exit status and output of one quick case."""
+    done = subprocess.run([WINE, CONTRACT, "--exe", str(exe), "--only", "E1.1"],
+                          cwd=cwd, stdin=subprocess.DEVNULL, text=True,
+                          capture_output=True, timeout=PATIENCE, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def wrong(exe, cwd=ROOT, said="ended at once"):
+    status, output = grade(exe, cwd)
+    if status != COULD_NOT_RUN:
+        fail(f"{exe} in {cwd}: exit status {status}\n{output}")
+    expect_match(str(exe), output, said)
+
+
+def right(exe, name, cwd=ROOT):
+    status, output = grade(exe, cwd)
+    if status != 0:
+        fail(f"{exe} in {cwd}: exit status {status}\n{output}")
+    expect_match(str(exe), output, rf"\({name}\)")
+    expect_match(str(exe), output, r"(?m)^1 passed, 0 failed")
+
+
+def windows(path):
+    return "Z:" + str(path).replace("/", "\\")
+
+
+def main():
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    for folder in (FOLDER / "student", FOLDER / "a student"):
+        folder.mkdir(parents=True)  # with a program that is no server
+        shutil.copy(BUILD / "bin" / "echo_client.exe", folder / "iocp.exe")
+    student = FOLDER / "student"
+    below = os.path.relpath(student, ROOT)
+    with check("grader: a wrong iocp.exe is not taken for ours"):
+        wrong(below + "/iocp.exe")
+        wrong(below.replace("/", "\\") + "\\iocp.exe")
+        wrong(windows(student / "iocp.exe"))
+    with check("grader: nor where the path has a blank"):
+        wrong(windows(FOLDER / "a student" / "iocp.exe"))
+        wrong("a student\\iocp.exe", FOLDER)
+    with check("grader: nor by its name alone, in its own folder"):
+        wrong("iocp.exe", student)
+        wrong(".\\iocp.exe", student)
+    with check("grader: the right one, however its path is written"):
+        right("build\\bin\\iocp.exe", "iocp")
+        right("build/bin/iocp.exe", "iocp")
+        right("iocp.exe", "iocp", BUILD / "bin")
+        right("..\\..\\bin\\iocp.exe", "iocp", student)
+        right(windows(BUILD / "bin" / "select.exe"), "select")
+    with check("grader: a program that is not there"):
+        wrong("iocp.exe", FOLDER, "there is no iocp.exe")
+        wrong("iocp", BUILD / "bin", "there is no iocp")
+        wrong("student", FOLDER, "there is no student")
+    shutil.rmtree(FOLDER)
+    finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+/* faults.h -- calls that fail when a test says so
+ *
+ * Compiled into every file of a server with `gcc -include`. A server built so
+ * is the same server, but the call named in FAULT_CALL fails: every
+ * FAULT_EVERY-th time while it serves or, with FAULT_AT, the one time of that
+ * number while it starts. tests/servers/faults/faults.py runs them.
+ */
+#ifndef FAULTS_FAULTS_H
+#define FAULTS_FAULTS_H
+
+#include "common/win.h"
+
+#include <process.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+
+/* Shall this call fail? Then the last error is `code` already. */
+bool fault_hit(const char *call, int code);
+
+/* The server is ready: from now on FAULT_EVERY counts, and FAULT_AT no more. */
+void fault_serving(void);
+
+#define FAULTY(name, code, result, call)                                       \
+    (fault_hit(#name, (code)) ? (result) : (call))
+
+#define malloc(...)                                                            \
+    FAULTY(malloc, WSA_NOT_ENOUGH_MEMORY, NULL, malloc(__VA_ARGS__))
+#define calloc(...)                                                            \
+    FAULTY(calloc, WSA_NOT_ENOUGH_MEMORY, NULL, calloc(__VA_ARGS__))
+#define realloc(...)                                                           \
+    FAULTY(realloc, WSA_NOT_ENOUGH_MEMORY, NULL, realloc(__VA_ARGS__))
+#define HeapAlloc(...)                                                         \
+    FAULTY(HeapAlloc, WSA_NOT_ENOUGH_MEMORY, NULL, HeapAlloc(__VA_ARGS__))
+#define _beginthreadex(...)                                                    \
+    FAULTY(_beginthreadex, WSA_NOT_ENOUGH_MEMORY, 0,                           \
+           _beginthreadex(__VA_ARGS__))
+#define WSACreateEvent()                                                       \
+    FAULTY(WSACreateEvent, WSA_NOT_ENOUGH_MEMORY, WSA_INVALID_EVENT,           \
+           WSACreateEvent())
+#define CreateWindowExW(...)                                                   \
+    FAULTY(CreateWindowExW, WSA_NOT_ENOUGH_MEMORY, NULL,                       \
+           CreateWindowExW(__VA_ARGS__))
+#define CreateIoCompletionPort(...)                                            \
+    FAULTY(CreateIoCompletionPort, WSA_NOT_ENOUGH_MEMORY, NULL,                \
+           CreateIoCompletionPort(__VA_ARGS__))
+#define WSASocketW(...)                                                        \
+    FAULTY(WSASocketW, WSAEMFILE, INVALID_SOCKET, WSASocketW(__VA_ARGS__))
+#define accept(...)                                                            \
+    FAULTY(accept, WSAEMFILE, INVALID_SOCKET, accept(__VA_ARGS__))
+/* As Windows does when a newcomer was reset before AcceptEx() came for it. */
+#define accept_ex(...)                                                         \
+    FAULTY(AcceptEx, WSAECONNRESET, FALSE, accept_ex(__VA_ARGS__))
+#define ioctlsocket(...)                                                       \
+    FAULTY(ioctlsocket, WSAENOBUFS, SOCKET_ERROR, ioctlsocket(__VA_ARGS__))
+#define listen(...)                                                            \
+    FAULTY(listen, WSAENOBUFS, SOCKET_ERROR, listen(__VA_ARGS__))
+#define setsockopt(...)                                                        \
+    FAULTY(setsockopt, WSAENOBUFS, SOCKET_ERROR, setsockopt(__VA_ARGS__))
+#define WSAAsyncSelect(...)                                                    \
+    FAULTY(WSAAsyncSelect, WSAENOBUFS, SOCKET_ERROR,                           \
+           WSAAsyncSelect(__VA_ARGS__))
+#define WSAEventSelect(...)                                                    \
+    FAULTY(WSAEventSelect, WSAENOBUFS, SOCKET_ERROR,                           \
+           WSAEventSelect(__VA_ARGS__))
+#define recv(...) FAULTY(recv, WSAENOBUFS, SOCKET_ERROR, recv(__VA_ARGS__))
+#define send(...) FAULTY(send, WSAENOBUFS, SOCKET_ERROR, send(__VA_ARGS__))
+#define WSARecv(...)                                                           \
+    FAULTY(WSARecv, WSAENOBUFS, SOCKET_ERROR, WSARecv(__VA_ARGS__))
+#define WSASend(...)                                                           \
+    FAULTY(WSASend, WSAENOBUFS, SOCKET_ERROR, WSASend(__VA_ARGS__))
+/* FAULT_CALL=FD_CLOSE: what Windows does and Wine does not. The news that the
+ * client has closed come along with the first bytes, while more may wait to be
+ * read, and they do not come a second time when all has been read. */
+int fault_event(int event);
+int fault_events(int result, WSANETWORKEVENTS *seen);
+
+#undef WSAGETSELECTEVENT
+#define WSAGETSELECTEVENT(lparam) fault_event(LOWORD(lparam))
+#define WSAEnumNetworkEvents(sock, event, seen)                                \
+    fault_events(WSAEnumNetworkEvents(sock, event, seen), (seen))
+
+#define log_ready(...) (fault_serving(), log_ready(__VA_ARGS__))
+
+#endif

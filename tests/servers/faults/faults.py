@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Servers whose calls fail: a clear error, nothing lost but the one client.
+
+usage: faults.py DIR [MODEL ...]     DIR holds the servers built with faults.h
+
+While a server starts, each call that can fail is made to fail once: it must
+end with exit code 1 or 3 and a line that names the call, and never be ready.
+While it serves, every second or third call fails: the clients that were there
+before are still served, newcomers are served or turned away, nobody hangs, and
+the server stops as asked. And two servers hear of a client's close at the
+moment when Windows would tell them, which Wine does not.
+"""
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
+from suite import PATIENCE, Failed, Server, fail  # noqa: E402
+
+COMMON = ["malloc"]
+READY = ["ioctlsocket", "recv", "send", "accept"]
+OVERLAPPED = ["WSARecv", "WSASend"]
+SERVING = {
+    "select": COMMON + READY,
+    "asyncselect": COMMON + ["recv", "send", "accept", "WSAAsyncSelect"],
+    "eventselect": COMMON + ["recv", "send", "accept", "calloc",
+                             "WSACreateEvent", "WSAEventSelect",
+                             "_beginthreadex"],
+    "overlapped_event": COMMON + OVERLAPPED + ["accept", "calloc",
+                                               "WSACreateEvent",
+                                               "WSAEventSelect",
+                                               "_beginthreadex"],
+    "overlapped_routine": COMMON + OVERLAPPED + ["accept", "WSAEventSelect"],
+    "iocp": COMMON + OVERLAPPED + ["WSASocketW", "CreateIoCompletionPort"],
+}
+STARTING = {
+    "select": ["ioctlsocket", "WSASocketW", "listen", "setsockopt"],
+    "asyncselect": ["CreateWindowExW", "WSAAsyncSelect", "WSASocketW"],
+    "eventselect": ["WSACreateEvent", "WSAEventSelect", "WSASocketW"],
+    "overlapped_event": ["WSACreateEvent", "WSAEventSelect", "WSASocketW"],
+    "overlapped_routine": ["calloc", "WSACreateEvent", "WSAEventSelect",
+                           "_beginthreadex"],
+    "iocp": ["CreateIoCompletionPort", "HeapAlloc", "calloc", "WSASocketW",
+             "_beginthreadex"],
+}
+
+
+def require(condition, text):
+    if not condition:
+        fail(text)
+
+
+def start(folder, model, may_fail=False, **faults):
+    return Server(model, "--quiet", may_fail=may_fail,
+                  exe=Path(folder).resolve() / (model + ".exe"),
+                  env={**os.environ, **faults})
+
+
+def echoes(sock, text, patience):
+    """True: echoed. False: turned away. None: nothing yet."""
+    sock.settimeout(patience)
+    got = b""
+    try:
+        sock.sendall(text)
+        while len(got) < len(text):
+            more = sock.recv(len(text) - len(got))
+            if not more:
+                return False
+            got += more
+    except socket.timeout:
+        return None
+    except OSError:
+        return False
+    require(got == text, "a wrong echo: %r instead of %r" % (got, text))
+    return True
+
+
+def connect(port):
+    try:
+        return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    except OSError as error:
+        fail("nobody listens any more: %s" % error)
+
+
+def serve(port, call, count):
+    """The clients that are there at the end; how many were served, and how
+    many turned away."""
+    held, served, away = [], 0, 0
+    for number in range(count):
+        sock = connect(port)
+        # Nobody can leave before the first one is served.
+        answer = echoes(sock, b"client %d" % number,
+                        0.5 if held else PATIENCE)
+        if answer is None:
+            # Out of sockets, so it left this one in the backlog. It must
+            # come for it as soon as another client leaves.
+            require(held, "the first client hangs")
+            held.pop(0).close()
+            sock.settimeout(PATIENCE)
+            text = b"client %d" % number
+            got = b""
+            while len(got) < len(text):
+                try:
+                    more = sock.recv(64)
+                except socket.timeout:
+                    fail("client %d hangs" % number)
+                except OSError:
+                    more = b""
+                if not more:
+                    break
+                got += more
+            answer = got == text
+        if answer:
+            served += 1
+            held.append(sock)
+        else:
+            away += 1
+            sock.close()
+    if call not in ("recv", "send", "WSARecv", "WSASend"):
+        for number, sock in enumerate(held):
+            require(echoes(sock, b"again %d" % number, PATIENCE),
+                    "client %d of before is not served" % number)
+    return held, served, away
+
+
+def serve_case(folder, model, call, count, every):
+    with start(folder, model, FAULT_CALL=call,
+               FAULT_EVERY=str(every)) as server:
+        try:
+            held, served, away = serve(server.port, call, count)
+            server.stop(PATIENCE)
+        except Failed as failure:
+            fail("%s; exit code %s: %s" % (failure, server.process.poll(),
+                                           server.error_text()[-400:]))
+        errors = server.error_text()
+    for sock in held:
+        sock.close()
+    require("fault: " + call in errors, "the fault never struck")
+    require(served >= count / 4, "only %d of %d served" % (served, count))
+    return "%d served, %d turned away" % (served, away)
+
+
+def newcomers_left_case(folder, model):
+    """It is not the server's trouble, and nobody else's: all are served."""
+    with start(folder, model, FAULT_CALL="AcceptEx",
+               FAULT_EVERY="2") as server:
+        held, served, away = serve(server.port, "AcceptEx", 60)
+        server.stop(PATIENCE)
+        errors = server.error_text()
+    for sock in held:
+        sock.close()
+    require("fault: AcceptEx" in errors, "the fault never struck")
+    require(errors.replace("fault: AcceptEx", "").strip() == "",
+            "it complains: %r" % errors)
+    require((served, away) == (60, 0), "%d served, %d turned away"
+            % (served, away))
+    return "all served"
+
+
+def start_case(folder, model, call):
+    for struck in range(99):
+        with start(folder, model, may_fail=True, FAULT_CALL=call,
+                   FAULT_AT=str(struck + 1)) as server:
+            if server.port:
+                server.stop(PATIENCE)
+            code = server.process.wait(PATIENCE)
+            errors = server.error_text()
+        if "fault: " + call not in errors:
+            require(server.port, "does not start without fault")
+            require(struck > 0, "the fault never struck")
+            return "%d times" % struck
+        if server.port and model == "iocp" and call == "WSASocketW":
+            continue  # one AcceptEx() less, and a warning: it can still serve
+        require(not server.port, "ready although %s failed" % call)
+        require(code in (1, 3), "exit code %s after %s" % (code, call))
+        require(any(line.startswith(model + ": ")
+                    for line in errors.splitlines()),
+                "no error line after %s: %r" % (call, errors))
+    fail("started a hundred times and still found the call")
+
+
+def early_close_case(folder, model):
+    """A client says all it has to say, then the end, and only then reads."""
+    answer = b""
+    data = os.urandom(1 << 18)
+    with start(folder, model, FAULT_CALL="FD_CLOSE") as server:
+        with connect(server.port) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            try:
+                while more := sock.recv(65536):
+                    answer += more
+            except socket.timeout:
+                fail("the end never came, after %d of %d bytes"
+                     % (len(answer), len(data)))
+        summary = server.stop(PATIENCE)[0]
+    require(answer == data, "%d of %d bytes came back"
+            % (len(answer), len(data)))
+    require("0 reset" in summary, "not closed in order: " + summary)
+    return "%d bytes" % len(answer)
+
+
+def run(title, case, *args):
+    began = time.time()
+    try:
+        note = case(*args)
+    except (Failed, subprocess.TimeoutExpired) as failure:
+        print("not ok  %s: %s" % (title, failure), flush=True)
+        return False
+    print("ok      %s: %s (%.1f s)" % (title, note, time.time() - began),
+          flush=True)
+    return True
+
+
+def main():
+    folder = sys.argv[1]
+    models = sys.argv[2:] or list(SERVING)
+    results = []
+    for model in models:
+        for call in STARTING[model]:
+            results.append(run("%s starts, %s fails" % (model, call),
+                               start_case, folder, model, call))
+        for call in SERVING[model]:
+            # What happens once in many clients needs many of them.
+            rare = call in ("_beginthreadex", "calloc")
+            results.append(run("%s serves, %s fails" % (model, call),
+                               serve_case, folder, model, call,
+                               150 if rare else 18, 2 if rare else 3))
+    if "iocp" in models:
+        results.append(run("iocp hears at once that a newcomer left",
+                           newcomers_left_case, folder, "iocp"))
+    for model in ("asyncselect", "eventselect"):
+        if model in models:
+            results.append(run(model + " hears of the close early",
+                               early_close_case, folder, model))
+    print("%d passed, %d failed" % (results.count(True), results.count(False)))
+    return 0 if results and all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+/* record.h -- from the threads that call to the one that writes
+ *
+ * For watch/trace.c and this folder only. Each thread puts its records into a
+ * ring of its own, one thread takes them out of all rings and writes them: so
+ * no thread that serves a client waits for a lock or for a disk.
+ */
+#ifndef WATCH_RECORD_H
+#define WATCH_RECORD_H
+
+#include <stddef.h>
+
+#include "watch/trace.h"
+
+#ifdef TRACE
+
+/* Of the sets of select() and the events of a wait, so many are kept. */
+enum { TRACE_LIST_MOST = 64 };
+
+enum trace_kind {
+    RECORD_PAD,        /* nothing: the rest of the ring is too short */
+    RECORD_CALL,       /* a call, from its begin to its end */
+    RECORD_WAIT,       /* a call that may wait has begun */
+    RECORD_WOKE,       /* and is over */
+    RECORD_EVENT,      /* trace_event() */
+    RECORD_CONNECTION, /* args[0] is a SOCKET, args[1] its number */
+    RECORD_NAME,       /* args[0] is a handle, source its name */
+    RECORD_THREAD      /* source is the name of this thread */
+};
+
+struct trace_record {
+    unsigned size; /* in bytes, with the lists */
+    enum trace_kind kind;
+    enum trace_id id;
+    unsigned depth; /* how many waits of this thread are open around it */
+    /* The order of all records, without a gap: 0, 1, 2... For a call it is the
+     * order in which they began. */
+    LONG64 seq;
+    /* 0, or one more than the seq of a call of this thread that is not over:
+     * on Windows some calls wait alertably inside, and an APC may run there.
+     * That call is recorded after what ran in it. */
+    LONG64 inside;
+    LONG64 began; /* clock_ns() */
+    LONG64 ended;
+    struct trace_place place;
+    const char *source;
+    LONG64 result;
+    DWORD error;
+    ULONG_PTR args[TRACE_ARGS];
+    ULONG_PTR out[TRACE_OUT]; /* what the call wrote; see trace.c */
+    unsigned list_len[2];     /* all of them; in `list`, what was kept */
+    ULONG_PTR list[];
+};
+
+enum {
+    TRACE_RECORD_MOST =
+        sizeof(struct trace_record) + 2 * TRACE_LIST_MOST * sizeof(ULONG_PTR)
+};
+
+/* A ring of records. Its thread alone moves `head`, the writer alone moves
+ * `tail`; both only grow, and what lies between them is not read yet. */
+enum { TRACE_RING_SIZE = 256 * 1024 }; /* a power of two */
+
+struct trace_ring {
+    struct trace_ring *next; /* never taken out of the list */
+    DWORD tid;
+    volatile LONG64 head;
+    volatile LONG64 tail;
+    volatile LONG dropped; /* records there was no room for */
+    unsigned depth;        /* the thread's own: waits that are open */
+    LONG64 open;           /* likewise: what `inside` is for its records */
+    unsigned owed;         /* likewise: calls that have a number, no record */
+    LONG dropped_told;     /* the writer's own, like what follows */
+    struct trace_thread *thread;
+    char bytes[TRACE_RING_SIZE];
+};
+
+/* All rings, the newest first. */
+extern struct trace_ring *volatile trace_rings;
+
+/* Set when the state of events is asked for: that costs a call for each. */
+extern bool trace_event_flags;
+
+/* Start the thread that writes; ends the process when it cannot. It is woken
+ * with trace_writer_wake(), by a thread that has just moved its `head`. */
+void trace_writer_begin(const char *model, bool narrate, const char *file_name);
+void trace_writer_wake(void);
+
+#endif
+#endif

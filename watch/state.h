@@ -1,0 +1,136 @@
+/* state.h -- what the records say about the server, put together
+ *
+ * For this folder only, and only for the thread that writes the trace: it
+ * applies every record in order, and so knows after each of them which clients are
+ * connected, which operations are in flight and what each thread waits for.
+ */
+#ifndef WATCH_STATE_H
+#define WATCH_STATE_H
+
+#include "watch/record.h"
+
+#ifdef TRACE
+
+#include "common/map.h"
+
+enum { TRACE_NAME_SIZE = 32, TRACE_DEPTH_MOST = 4 };
+
+/* A handle that has a name: "#17", "listener", "wake". An event has the name
+ * of the socket it belongs to. */
+struct trace_handle {
+    ULONG_PTR handle;
+    ULONG_PTR owner;    /* of an event: the socket; else 0 */
+    unsigned long id;   /* of a connection: its number; else 0 */
+    ULONG_PTR interest; /* what was registered with WSAAsyncSelect() */
+    char name[TRACE_NAME_SIZE];
+    struct trace_handle *next;
+    struct trace_handle *prev;
+};
+
+enum trace_op_state {
+    OP_PENDING, /* asked for; we were not told yet that it is done */
+    OP_DONE,    /* we were told, by a result, an event or a packet */
+    OP_REAPED   /* the model has seen how it ended: the buffer is ours again */
+};
+
+/* One overlapped operation, the last one of its OVERLAPPED. */
+struct trace_op {
+    unsigned long number;
+    ULONG_PTR ov;
+    ULONG_PTR sock;
+    enum trace_id id; /* of the call that began it */
+    enum trace_op_state state;
+    LONG64 began;
+    char name[TRACE_NAME_SIZE]; /* of its socket */
+    struct trace_op *next;
+    struct trace_op *prev;
+};
+
+/* A wait that is open. */
+struct trace_wait {
+    enum trace_id id;
+    LONG64 began;
+    struct trace_place place;
+};
+
+struct trace_thread {
+    DWORD tid;
+    char name[TRACE_NAME_SIZE];
+    unsigned depth; /* open waits; those deeper than the array are not kept */
+    struct trace_wait waits[TRACE_DEPTH_MOST];
+    /* The array of its last WSAWaitForMultipleEvents(). */
+    unsigned events;
+    ULONG_PTR event[TRACE_LIST_MOST];
+    ULONG_PTR signalled; /* a bit for each */
+    struct trace_thread *next;
+};
+
+/* The sets of select(), in or out. */
+struct trace_sets {
+    bool known;
+    unsigned len[2]; /* read, write */
+    unsigned kept[2];
+    ULONG_PTR sock[2][TRACE_LIST_MOST];
+};
+
+struct trace_state {
+    const char *model;
+    DWORD pid;
+    LONG64 began; /* the start of the trace: clock_ns() */
+
+    struct map by_handle;
+    struct trace_handle *handles; /* the newest first, like the rest */
+    struct map by_ov;
+    struct trace_op *ops;
+    struct trace_thread *threads;
+    unsigned long next_op;
+    unsigned long clients;
+    unsigned long pending; /* operations in flight */
+
+    struct trace_sets asked;
+    struct trace_sets answered;
+    unsigned long messages; /* taken out of the queue */
+    ULONG_PTR message[3];   /* the last one */
+    unsigned long apcs_queued;
+    unsigned long apcs_run;
+    unsigned long packets; /* taken from the port */
+    bool port;             /* there is one */
+    bool async;            /* WSAAsyncSelect() was used */
+    bool full;             /* there was no memory for a name or an operation */
+};
+
+/* What one record has changed. The operations stay until the next record. */
+struct trace_change {
+    struct trace_op *begun;
+    struct trace_op *ended;
+    bool clients;
+    bool thread_named;
+};
+
+/* Apply the next record. */
+struct trace_change trace_apply(struct trace_state *state,
+                                struct trace_thread *thread,
+                                const struct trace_record *rec);
+
+/* To be called when the record has been written: what it closed has no name any
+ * more, and its value may come back as something else. */
+void trace_forget(struct trace_state *state, const struct trace_record *rec);
+
+/* A thread that was not there before; NULL without memory. */
+struct trace_thread *trace_thread_new(struct trace_state *state, DWORD tid);
+
+struct trace_handle *trace_handle_of(const struct trace_state *state,
+                                     ULONG_PTR handle);
+struct trace_op *trace_op_of(const struct trace_state *state, ULONG_PTR ov);
+
+/* Microseconds from the start of the trace. */
+double trace_us(const struct trace_state *state, LONG64 ns);
+
+/* Did the call fail, other than by saying that it is not done yet? */
+bool trace_failed(const struct trace_record *rec);
+
+/* A post that was accepted: its completion will come. */
+bool trace_posted(const struct trace_record *rec);
+
+#endif
+#endif

@@ -1,0 +1,298 @@
+/* writer.c -- the thread that takes the records and writes them */
+#include "common/win.h"
+
+#include <process.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "watch/trace.h"
+
+#ifdef TRACE
+
+#include "watch/json.h"
+
+/* How long the end of the process waits for a writer that gets nothing done,
+ * because nobody reads our standard error any more. */
+enum { END_PATIENCE_MS = 1000 };
+
+/* So much text is put together for one write. */
+enum { WRITE_SIZE = 64 * 1024 };
+
+static HANDLE wake; /* set: there may be something to do */
+static volatile LONG
+    asleep; /* a thread that leaves a record has to set `wake` */
+static volatile LONG ending;
+static HANDLE ended;
+static LPTOP_LEVEL_EXCEPTION_FILTER next_filter;
+
+/* From here on: the writer's own, once it runs. */
+
+/* Where text goes. */
+struct sink {
+    HANDLE file; /* NULL: not asked for, or given up */
+    const char *name;
+    const char *tail; /* what makes it complete so far */
+    struct trace_text text;
+};
+
+static struct trace_state state;
+static struct sink narration;
+static struct sink file;
+static bool events; /* .json, not .jsonl */
+static LONG64 next_seq;
+static volatile LONG64 records; /* written: others look, too */
+static LONG64 dropped;
+
+/* ---- writing ------------------------------------------------------------- */
+
+static void sink_give_up(struct sink *sink, DWORD error)
+{
+    char text[256];
+    err_describe(error, text, sizeof text);
+    if (sink != &narration)
+        err_print("%s: %s; the trace ends here", sink->name, text);
+    sink->file = NULL;
+}
+
+static bool write_all(struct sink *sink, const char *text, size_t len)
+{
+    while (len > 0) {
+        DWORD written = 0;
+        if (!WriteFile(sink->file, text, (DWORD)len, &written, NULL)) {
+            sink_give_up(sink, GetLastError());
+            return false;
+        }
+        text += written;
+        len -= written;
+    }
+    return true;
+}
+
+/* Every write leaves a complete file, so that it can be opened whatever may
+ * end the process: it brings the tail along, and the next one begins on top of
+ * that. */
+static void sink_write(struct sink *sink)
+{
+    if (sink->file == NULL || sink->text.len == 0)
+        return;
+    trace_add(&sink->text, "%s", sink->tail);
+    if (sink->text.full || state.full) {
+        sink_give_up(sink, ERROR_NOT_ENOUGH_MEMORY);
+    } else if (write_all(sink, sink->text.text, sink->text.len)) {
+        LARGE_INTEGER back = {.QuadPart = -(LONGLONG)strlen(sink->tail)};
+        if (back.QuadPart != 0 &&
+            !SetFilePointerEx(sink->file, back, NULL, FILE_CURRENT))
+            sink_give_up(sink, GetLastError());
+    }
+    sink->text.len = 0;
+}
+
+static void write_record(struct trace_thread *thread,
+                         const struct trace_record *rec)
+{
+    struct trace_change change = trace_apply(&state, thread, rec);
+    if (narration.file != NULL)
+        trace_add_line(&narration.text, &state, thread, rec);
+    if (file.file != NULL && events)
+        trace_events_add(&file.text, &state, thread, rec, &change);
+    else if (file.file != NULL)
+        trace_lines_add(&file.text, &state, thread, rec);
+    trace_forget(&state, rec);
+    records++;
+    if (narration.text.len >= WRITE_SIZE)
+        sink_write(&narration);
+    if (file.text.len >= WRITE_SIZE)
+        sink_write(&file);
+}
+
+static void write_dropped(struct trace_ring *ring)
+{
+    LONG all = ring->dropped;
+    unsigned long count = (unsigned long)(all - ring->dropped_told);
+    if (count == 0)
+        return;
+    ring->dropped_told = all;
+    dropped += count;
+    if (narration.file != NULL)
+        trace_add(&narration.text,
+                  "-- %lu records dropped: more than could be written --\n",
+                  count);
+    if (file.file != NULL && events)
+        trace_events_dropped(&file.text, &state, count, (LONG64)clock_ns());
+    else if (file.file != NULL)
+        trace_lines_dropped(&file.text, &state, count, (LONG64)clock_ns());
+}
+
+static void write_end(void)
+{
+    if (file.file != NULL && events)
+        trace_events_unfinished(&file.text, &state, (LONG64)clock_ns());
+    else if (file.file != NULL)
+        trace_lines_end(&file.text, records, dropped);
+}
+
+/* ---- taking records in their order --------------------------------------- */
+
+static const struct trace_record *ring_first(struct trace_ring *ring)
+{
+    while (ring->tail != InterlockedCompareExchange64(&ring->head, 0, 0)) {
+        size_t at = (size_t)ring->tail % TRACE_RING_SIZE;
+        const struct trace_record *rec =
+            (const struct trace_record *)(ring->bytes + at);
+        if (rec->kind != RECORD_PAD)
+            return rec;
+        InterlockedExchangeAdd64(&ring->tail, rec->size);
+    }
+    return NULL;
+}
+
+/* The next record and its ring, or NULL: none is there, or one that began
+ * earlier is still to come. But what ran inside that one comes before it. At
+ * the end nothing more comes: then the earliest there is. */
+static const struct trace_record *next_record(struct trace_ring **from,
+                                              bool last)
+{
+    const struct trace_record *earliest = NULL;
+    for (struct trace_ring *ring = trace_rings; ring != NULL;
+         ring = ring->next) {
+        const struct trace_record *rec = ring_first(ring);
+        if (rec == NULL)
+            continue;
+        bool next = rec->seq <= next_seq ||
+                    (rec->inside != 0 && rec->inside <= next_seq + 1);
+        if (next || (last && (earliest == NULL || rec->seq < earliest->seq))) {
+            earliest = rec;
+            *from = ring;
+        }
+        if (next)
+            break;
+    }
+    return earliest;
+}
+
+static void drain(bool last)
+{
+    struct trace_ring *ring;
+    const struct trace_record *rec;
+    while ((rec = next_record(&ring, last)) != NULL) {
+        if (ring->thread == NULL)
+            ring->thread = trace_thread_new(&state, ring->tid);
+        if (ring->thread != NULL)
+            write_record(ring->thread, rec);
+        else
+            state.full = true;
+        if (rec->seq >= next_seq)
+            next_seq = rec->seq + 1;
+        InterlockedExchangeAdd64(&ring->tail, rec->size);
+    }
+    for (ring = trace_rings; ring != NULL; ring = ring->next)
+        write_dropped(ring);
+}
+
+static unsigned __stdcall writer_main(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        /* First say that we sleep, then look once more: a record that comes
+         * after the look finds that we sleep, and wakes us. */
+        InterlockedExchange(&asleep, TRUE);
+        struct trace_ring *ring;
+        if (!ending && next_record(&ring, false) == NULL)
+            WaitForSingleObject(wake, INFINITE);
+        InterlockedExchange(&asleep, FALSE);
+        bool last = ending;
+        drain(last);
+        if (last)
+            write_end();
+        sink_write(&narration);
+        sink_write(&file);
+        if (last)
+            break;
+    }
+    SetEvent(ended);
+    return 0;
+}
+
+void trace_writer_wake(void)
+{
+    if (asleep && InterlockedExchange(&asleep, FALSE))
+        SetEvent(wake);
+}
+
+/* ---- begin and end ------------------------------------------------------- */
+
+/* At exit, or while the process dies: then the writer may need what the thread
+ * that died holds, and so this waits only so long. */
+static void writer_end(void)
+{
+    InterlockedExchange(&ending, TRUE);
+    SetEvent(wake);
+    LONG64 before;
+    do
+        before = records;
+    while (WaitForSingleObject(ended, END_PATIENCE_MS) == WAIT_TIMEOUT &&
+           records != before);
+}
+
+static LONG WINAPI on_crash(EXCEPTION_POINTERS *info)
+{
+    writer_end();
+    return next_filter != NULL ? next_filter(info) : EXCEPTION_CONTINUE_SEARCH;
+}
+
+static void open_file(const char *name)
+{
+    file.name = name;
+    file.tail = "";
+    file.file =
+        CreateFileA(name, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_DELETE,
+                    NULL, CREATE_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
+    if (file.file == INVALID_HANDLE_VALUE) {
+        char text[256];
+        err_describe(GetLastError(), text, sizeof text);
+        err_print("--trace-file: cannot write '%s': %s", name, text);
+        err_exit(EXIT_LISTEN);
+    }
+    size_t len = strlen(name);
+    events = len >= 5 && _stricmp(name + len - 5, ".json") == 0;
+    if (events) {
+        file.tail = trace_events_tail;
+        trace_events_begin(&file.text, &state);
+    } else {
+        trace_event_flags = true;
+        trace_lines_begin(&file.text, &state);
+    }
+    sink_write(&file);
+}
+
+void trace_writer_begin(const char *model, bool narrate, const char *file_name)
+{
+    state.model = model;
+    state.pid = GetCurrentProcessId();
+    state.began = (LONG64)clock_ns();
+    if (file_name != NULL)
+        open_file(file_name);
+    if (narrate) {
+        narration.file = GetStdHandle(STD_ERROR_HANDLE);
+        narration.tail = "";
+        trace_add_heading(&narration.text);
+        sink_write(&narration);
+    }
+
+    wake = CreateEventW(NULL, FALSE, FALSE, NULL);
+    ended = CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (wake == NULL || ended == NULL)
+        die_call("CreateEventW", GetLastError());
+    uintptr_t thread = _beginthreadex(NULL, 0, writer_main, NULL, 0, NULL);
+    if (thread == 0)
+        die_call("_beginthreadex", GetLastError());
+    CloseHandle((HANDLE)thread);
+    next_filter = SetUnhandledExceptionFilter(on_crash);
+    if (atexit(writer_end) != 0)
+        die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);
+}
+
+#endif
