@@ -411,14 +411,17 @@ static void poll_add(struct peer *p, short events)
 /* Wine's server turns round and round, with all that a processor can give, as
  * long as anybody waits for a socket that has something to read, and be it for
  * room to send. So a peer that leaves its echoes unread does not wait for room:
- * it tries to send, and once more after TRY_MS. True if something moved. */
+ * it looks for it, and once more after TRY_MS. True if something moved. (It does
+ * not simply try to send: under Wine 10 the server then does not notice when
+ * this peer resets the connection.) */
 enum { TRY_MS = 10 };
 
 static bool try_to_send(struct peer *p, double now)
 {
     if (now < p->next_try)
         return false;
-    bool moved = move_out(p);
+    WSAPOLLFD fd = {p->sock, POLLWRNORM, 0};
+    bool moved = WSAPoll(&fd, 1, 0) > 0 && move_out(p);
     p->next_try = moved ? now : now + TRY_MS;
     return moved;
 }
