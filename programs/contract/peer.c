@@ -408,6 +408,15 @@ static void poll_add(struct peer *p, short events)
     poll_set.who[poll_set.count++] = p;
 }
 
+/* The number of sockets to which something has happened. */
+static int poll_sockets(WSAPOLLFD *fds, size_t count, unsigned long ms)
+{
+    int ready = WSAPoll(fds, (ULONG)count, (INT)ms);
+    if (ready == SOCKET_ERROR)
+        suite_broken("WSAPoll: %s", err_name((unsigned long)WSAGetLastError()));
+    return ready;
+}
+
 /* Wine's server turns round and round, with all that a processor can give, as
  * long as anybody waits for a socket that has something to read, and be it for
  * room to send. So a peer that leaves its echoes unread does not wait for room:
@@ -421,7 +430,7 @@ static bool try_to_send(struct peer *p, double now)
     if (now < p->next_try)
         return false;
     WSAPOLLFD fd = {p->sock, POLLWRNORM, 0};
-    bool moved = WSAPoll(&fd, 1, 0) > 0 && move_out(p);
+    bool moved = poll_sockets(&fd, 1, 0) > 0 && move_out(p);
     p->next_try = moved ? now : now + TRY_MS;
     return moved;
 }
@@ -471,10 +480,8 @@ static bool round_once(struct test *t, double deadline)
         longest = TURN_MS;
     }
     poll_set.from = end;
-    int ready = WSAPoll(poll_set.fds + first, (ULONG)(end - first),
-                        (INT)(left < longest ? left : longest));
-    if (ready == SOCKET_ERROR)
-        suite_broken("WSAPoll: %s", err_name((unsigned long)WSAGetLastError()));
+    int ready = poll_sockets(poll_set.fds + first, end - first,
+                             left < longest ? left : longest);
     for (size_t i = first; i < end && ready > 0; i++) {
         if (poll_set.fds[i].revents == 0)
             continue;
@@ -565,10 +572,7 @@ bool peers_stall(struct test *t, unsigned long still, unsigned long ms)
 void peer_expect_nothing(struct peer *p, unsigned long ms)
 {
     WSAPOLLFD fd = {p->sock, POLLRDNORM, 0};
-    int ready = WSAPoll(&fd, 1, (INT)ms);
-    if (ready == SOCKET_ERROR)
-        suite_broken("WSAPoll: %s", err_name((unsigned long)WSAGetLastError()));
-    if (ready > 0)
+    if (poll_sockets(&fd, 1, ms) > 0)
         (void)move_in(p);
 }
 
