@@ -210,6 +210,7 @@ static struct waiter *waiter_open(struct server *srv)
         free(w);
         return NULL;
     }
+    trace_name((ULONG_PTR)w->events[SLOT_WAKE], "wake");
     w->thread = (HANDLE)_beginthreadex(NULL, STACK_SIZE, waiter_main, w,
                                        STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     if (w->thread == NULL) {
@@ -218,7 +219,6 @@ static struct waiter *waiter_open(struct server *srv)
         free(w);
         return NULL;
     }
-    trace_name((ULONG_PTR)w->events[SLOT_WAKE], "wake");
     w->next = srv->waiters;
     srv->waiters = w;
     return w;
@@ -391,7 +391,7 @@ static void on_writable(struct waiter *w, struct conn *c)
 static void conn_close(struct waiter *w, struct conn *c, int err)
 {
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
+        shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
     WSACloseEvent(c->event); /* after the socket that would set it */

@@ -205,6 +205,7 @@ static struct waiter *waiter_open(struct server *srv)
         free(w);
         return NULL;
     }
+    trace_name((ULONG_PTR)w->events[SLOT_WAKE], "wake");
     w->thread = (HANDLE)_beginthreadex(NULL, STACK_SIZE, waiter_main, w,
                                        STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     if (w->thread == NULL) {
@@ -213,7 +214,6 @@ static struct waiter *waiter_open(struct server *srv)
         free(w);
         return NULL;
     }
-    trace_name((ULONG_PTR)w->events[SLOT_WAKE], "wake");
     w->next = srv->waiters;
     srv->waiters = w;
     return w;
@@ -388,7 +388,7 @@ static void on_sent(struct waiter *w, struct conn *c, DWORD len, DWORD err)
 static void conn_close(struct waiter *w, struct conn *c, DWORD err)
 {
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
+        shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
     WSACloseEvent(c->ov.hEvent); /* after the socket that would set it */

@@ -268,7 +268,7 @@ static void conn_close(struct conn *c, DWORD err)
     if (err == WSA_OPERATION_ABORTED && w->stopping)
         err = 0; /* it was us */
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
+        shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
 

@@ -305,7 +305,7 @@ static void conn_close(struct server *srv, struct conn *c, int err)
     srv->paused = false;
 
     if (err == 0)
-        shutdown(c->sock, SD_SEND); /* no error: it may be gone */
+        shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
     log_closed(&c->log, (unsigned long)err);
