@@ -3,7 +3,7 @@
 
 #include "programs/contract/pattern.h"
 
-enum { FIND_LEAST = 6, FIND_MOST = 16, WINDOW = 64 * 1024 };
+enum { FIND_MOST = 16, WINDOW = 64 * 1024 };
 
 /* The finalizer of the SplitMix64 generator (public domain, S. Vigna): each
  * bit of the input changes about half of the output. */
@@ -52,7 +52,7 @@ uint64_t pattern_find(uint64_t stream, uint64_t low, uint64_t high,
                       const char *bytes, size_t len)
 {
     static char window[WINDOW + FIND_MOST];
-    if (len < FIND_LEAST)
+    if (len < PATTERN_LEAST)
         return PATTERN_NOT;
     if (len > FIND_MOST)
         len = FIND_MOST;

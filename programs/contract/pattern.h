@@ -20,8 +20,9 @@
 void pattern_fill(uint64_t stream, uint64_t from, char *out, size_t len);
 
 /* Where in bytes low ... high of the stream these bytes stand, or PATTERN_NOT.
- * Fewer than 6 bytes are never found: they could stand anywhere. */
-#define PATTERN_NOT UINT64_MAX
+ * Fewer than PATTERN_LEAST bytes are never found: they could stand anywhere. */
+#define PATTERN_NOT   UINT64_MAX
+#define PATTERN_LEAST 6u
 uint64_t pattern_find(uint64_t stream, uint64_t low, uint64_t high,
                       const char *bytes, size_t len);
 

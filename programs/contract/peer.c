@@ -134,23 +134,44 @@ static bool from_own_stream(struct peer *p, uint64_t at, const char *bytes,
     return true;
 }
 
+/* True if the client sent the first of these bytes. What comes behind them can
+ * be from somebody else: several clients' bytes can be mixed, in pieces of any
+ * length. */
+static bool did_send(const struct peer *o, const char *bytes, size_t len)
+{
+    uint64_t low = o->sent > LOOK_AROUND ? o->sent - LOOK_AROUND : 0;
+    size_t piece = len < PATTERN_LEAST ? len : PATTERN_LEAST;
+    return pattern_find(o->stream, low, o->sent, bytes, piece) != PATTERN_NOT;
+}
+
+static const struct peer *find_sender(const struct peer *p, const char *bytes,
+                                      size_t len)
+{
+    for (const struct peer *o = p->test->peers; o != NULL; o = o->next)
+        if (o != p && did_send(o, bytes, len))
+            return o;
+    return NULL;
+}
+
 static bool from_other_client(struct peer *p, const char *bytes, size_t len,
                               struct origin *origin)
 {
-    for (struct peer *o = p->test->peers; o != NULL; o = o->next) {
-        uint64_t low = o->sent > LOOK_AROUND ? o->sent - LOOK_AROUND : 0;
-        if (o == p ||
-            pattern_find(o->stream, low, o->sent, bytes, len) == PATTERN_NOT)
-            continue;
-        snprintf(origin->words, sizeof origin->words,
-                 "these are bytes that client #%u sent", o->number);
-        origin->hint =
-            "One client gets another one's bytes: they share a buffer or a "
-            "variable that holds the socket, or an array index points to the "
-            "wrong client. Each connection needs state of its own.";
-        return true;
+    const struct peer *sender = NULL;
+    char place[32] = "these";
+    for (size_t i = 0; i < PREVIEW && i < len && sender == NULL; i++) {
+        if (i > 0)
+            snprintf(place, sizeof place, "the bytes after %zu", i);
+        sender = find_sender(p, bytes + i, len - i);
     }
-    return false;
+    if (sender == NULL)
+        return false;
+    snprintf(origin->words, sizeof origin->words,
+             "%s are bytes that client #%u sent", place, sender->number);
+    origin->hint =
+        "One client gets another one's bytes: they share a buffer or a "
+        "variable that holds the socket, or an array index points to the "
+        "wrong client. Each connection needs state of its own.";
+    return true;
 }
 
 static struct origin find_origin(struct peer *p, uint64_t at, const char *bytes,
@@ -168,7 +189,7 @@ static struct origin find_origin(struct peer *p, uint64_t at, const char *bytes,
                       "than was received.";
     } else {
         snprintf(origin.words, sizeof origin.words,
-                 "no client has sent these bytes");
+                 "no client has sent these bytes in this order");
         origin.hint =
             "Bytes are changed on the way, or others are mixed in. Usual "
             "causes: a text function or text mode handles binary data, the "

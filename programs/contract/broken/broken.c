@@ -40,6 +40,7 @@ static const struct bug {
     {"swaps-buffers", "E1.8", "out of order"},
     {"shares-a-buffer", "E1.9", "share a buffer"},
     {"sends-to-newest", "E1.9", "another one's bytes"},
+    {"mixes-clients", "E1.9", "another one's bytes"},
     {"overlooks-fin", "E2.1", "FIN is overlooked"},
     {"drops-echo-at-fin", "E2.2,E2.4", "rest of the echo is missing"},
     {"aborts-at-fin", "E2.3", "close"},
@@ -234,7 +235,7 @@ static void cut(struct conn *c)
 /* Send what was received. False: the connection is over. */
 static bool conn_send(struct conn *c)
 {
-    SOCKET to = c->sock;
+    SOCKET to = c->sock, other = sockets[newest % MOST_PLACES];
     cut(c);
     if (c->len == 0 || bug("never-answers"))
         return true;
@@ -246,7 +247,10 @@ static bool conn_send(struct conn *c)
     if (bug("swaps-buffers"))
         return send_swapped(c);
     if (bug("sends-to-newest"))
-        to = sockets[newest % MOST_PLACES];
+        to = other;
+    if (bug("mixes-clients") && other != c->sock && c->len > 10 &&
+        send(other, c->buffer, 10, 0) != 10)
+        return false;
     if (bug("ends-at-ctrl-z") && c->len == 1 && c->buffer[0] == 0x1A)
         return false;
     if (bug("counter-overflows") &&
