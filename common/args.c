@@ -2,6 +2,7 @@
 #include "common/win.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,43 +10,17 @@
 #include "common/args.h"
 #include "common/err.h"
 
-static _Noreturn void usage_error(const char *format, const char *a,
-                                  const char *b)
+/* ---- a table of options -------------------------------------------------- */
+
+void args_error(const char *format, ...)
 {
     char line[512];
-    snprintf(line, sizeof line, format, a, b);
+    va_list list;
+    va_start(list, format);
+    vsnprintf(line, sizeof line, format, list);
+    va_end(list);
     err_print("%s; --help lists the options", line);
     err_exit(EXIT_USAGE);
-}
-
-static void print_help(const struct model *model)
-{
-    printf("%s: echo server, %s\n\n"
-           "usage: %s [options]\n\n"
-           "  -p, --port N         TCP port, default 5566; 0: any free port\n"
-           "  -b, --bind ADDRESS   IPv4 or IPv6 literal, default 127.0.0.1\n"
-           "  -c, --max-clients N  refuse above N; default and most: %lu\n"
-           "                       (%s)\n",
-           model->name, model->idea, model->name, model->most_clients,
-           model->why_limit);
-    if (model->no_threads == NULL)
-        printf("  -t, --threads N      worker threads, 1 to 256\n");
-    if (model->has_window)
-        printf("      --window         show the clients in a window\n");
-    printf(
-        "      --buffer BYTES   echo buffer per connection, default 65536,\n"
-        "                       1 to 1048576\n"
-        "  -q, --quiet          ready line, summary and errors only\n"
-        "  -v, --verbose        also every receive and send\n"
-        "      --stop-on-eof    stop when standard input ends\n"
-        "      --trace          tell every Winsock call on standard error\n"
-        "      --trace-file F   keep the calls in F: .json for Perfetto and\n"
-        "                       chrome://tracing, .jsonl for programs\n"
-        "  -h, --help, -?, /?   this text\n"
-        "      --version        the version\n\n"
-        "Ctrl+C stops the server, a second Ctrl+C at once.\n"
-        "Exit codes: 0 stopped as asked, 1 failed while serving,\n"
-        "            2 bad command line, 3 cannot listen (or write F).\n");
 }
 
 bool args_number(const char *text, unsigned long min, unsigned long max,
@@ -67,185 +42,175 @@ bool args_number(const char *text, unsigned long min, unsigned long max,
     return true;
 }
 
-char *args_value(const char *name, char **argv, int *at)
+bool option_number(const struct option *option, char *value)
 {
-    size_t len = strlen(name);
-    char *arg = argv[*at];
-    if (strncmp(arg, name, len) != 0 || (arg[len] != '\0' && arg[len] != '='))
-        return NULL;
-    if (arg[len] == '=')
-        return arg + len + 1;
-    if (argv[*at + 1] == NULL)
-        args_error("a value is missing after", name);
-    return argv[++*at];
+    return args_number(value, (unsigned long)option->min,
+                       (unsigned long)option->max, option->out);
 }
 
-bool args_is(const char *arg, const char *short_name, const char *long_name)
+bool option_text(const struct option *option, char *value)
 {
-    return strcmp(arg, short_name) == 0 || strcmp(arg, long_name) == 0;
+    *(const char **)option->out = value;
+    return true;
 }
 
-void args_help(const char *arg, const char *name, const char *help)
+/* The name of an option as it was given, without a value behind '='. */
+struct name {
+    const char *text;
+    int len;
+};
+
+static bool is(struct name given, const char *name)
 {
-    if (args_is(arg, "-h", "--help") || args_is(arg, "-?", "/?"))
-        fputs(help, stdout);
-    else if (strcmp(arg, "--version") == 0)
-        printf("%s %s\n", name, SUITE_VERSION);
+    return name != NULL && strlen(name) == (size_t)given.len &&
+           memcmp(name, given.text, (size_t)given.len) == 0;
+}
+
+static const struct option *find(const struct option *options,
+                                 struct name given)
+{
+    for (const struct option *o = options; o->name != NULL; o++)
+        if (is(given, o->name) || is(given, o->brief))
+            return o;
+    return NULL;
+}
+
+static _Noreturn void answer(const struct program *program, bool version)
+{
+    if (version)
+        printf("%s %s\n", program->name, SUITE_VERSION);
     else
-        return;
+        fputs(program->help, stdout);
     exit(EXIT_STOPPED);
 }
 
-void args_error(const char *what, const char *text)
+static void read_value(const struct option *option, struct name given,
+                       char *value)
 {
-    err_print("%s '%s'; --help shows the usage", what, text);
-    err_exit(EXIT_USAGE);
+    if (value == NULL)
+        args_error("%.*s needs a value", given.len, given.text);
+    if (option->read(option, value))
+        return;
+    if (option->takes != NULL)
+        args_error("%.*s takes %s, not '%s'", given.len, given.text,
+                   option->takes, value);
+    args_error("%.*s takes a whole number from %llu to %llu, not '%s'",
+               given.len, given.text, option->min, option->max, value);
 }
 
-/* The command line as it is being read. */
-struct reader {
-    const struct model *model;
-    int argc;
-    char **argv;
-    int at;            /* argv[at] is the option being read */
-    char name[32];     /* its name, without a value */
-    const char *value; /* what stood behind '=', or NULL */
-};
-
-static bool is(const struct reader *r, const char *short_name,
-               const char *long_name)
+/* Read the option at *argv. Returns what comes after it and its value. */
+static char **read_option(const struct program *program,
+                          const struct option *options, char **argv)
 {
-    return strcmp(r->name, long_name) == 0 ||
-           (short_name != NULL && strcmp(r->name, short_name) == 0);
-}
-
-static const char *take_value(struct reader *r)
-{
-    if (r->value != NULL)
-        return r->value;
-    if (r->at + 1 >= r->argc)
-        usage_error("%s needs a value%s", r->name, "");
-    return r->argv[++r->at];
-}
-
-static unsigned long take_number(struct reader *r, unsigned long min,
-                                 unsigned long max)
-{
-    const char *text = take_value(r);
-    unsigned long number = 0;
-    if (!args_number(text, min, max, &number)) {
-        char range[80];
-        snprintf(range, sizeof range, "%s takes a whole number from %lu to %lu",
-                 r->name, min, max);
-        usage_error("%s, not '%s'", range, text);
+    char *arg = *argv;
+    char *equals = strncmp(arg, "--", 2) == 0 ? strchr(arg, '=') : NULL;
+    struct name given = {
+        arg, (int)(equals != NULL ? equals - arg : (ptrdiff_t)strlen(arg))};
+    bool version = is(given, "--version");
+    bool help = is(given, "--help") || is(given, "-h") || is(given, "-?") ||
+                is(given, "/?");
+    const struct option *option = find(options, given);
+    if (option == NULL && !help && !version)
+        args_error("unknown option '%s'", arg);
+    if (option != NULL && option->refused != NULL)
+        args_error("%.*s does not apply: %s", given.len, given.text,
+                   option->refused);
+    if (option != NULL && option->read != NULL) {
+        read_value(option, given, equals != NULL ? equals + 1 : argv[1]);
+        return argv + (equals != NULL ? 1 : 2);
     }
-    return number;
+    if (equals != NULL)
+        args_error("%.*s takes no value, not '%s'", given.len, given.text,
+                   equals + 1);
+    if (option == NULL)
+        answer(program, version);
+    *(bool *)option->out = true;
+    return argv + 1;
 }
 
-static bool take_flag(const struct reader *r)
+void args_read(const struct program *program, const struct option *options,
+               int argc, char **argv)
 {
-    if (r->value != NULL)
-        usage_error("%s takes no value, not '%s'", r->name, r->value);
-    return true;
+    err_program(program->name);
+    char **end = argv + argc;
+    for (char **at = argv + 1; at < end;) {
+        if (**at == '-' || strcmp(*at, "/?") == 0)
+            at = read_option(program, options, at);
+        else if (program->operand != NULL)
+            program->operand(program->to, *at++);
+        else
+            args_error("unexpected '%s'", *at);
+    }
 }
 
-static void take_address(struct reader *r, struct args *args)
+/* ---- the table of the servers -------------------------------------------- */
+
+/* The text stays: a process has one model. */
+static const char *help_for(const struct model *model)
 {
-    const char *text = take_value(r);
+    static char text[2048];
+    snprintf(
+        text, sizeof text,
+        "%s: echo server, %s\n\n"
+        "usage: %s [options]\n\n"
+        "  -p, --port N         TCP port, default 5566; 0: any free port\n"
+        "  -b, --bind ADDRESS   IPv4 or IPv6 literal, default 127.0.0.1\n"
+        "  -c, --max-clients N  refuse above N; default and most: %lu\n"
+        "                       (%s)\n"
+        "%s%s"
+        "      --buffer BYTES   echo buffer per connection, default "
+        "65536,\n"
+        "                       1 to 1048576\n"
+        "  -q, --quiet          ready line, summary and errors only\n"
+        "  -v, --verbose        also every receive and send\n"
+        "      --stop-on-eof    stop when standard input ends\n"
+        "      --trace          tell every Winsock call on standard error\n"
+        "      --trace-file F   keep the calls in F: .json for Perfetto "
+        "and\n"
+        "                       chrome://tracing, .jsonl for programs\n"
+        "  -h, --help, -?, /?   this text\n"
+        "      --version        the version\n\n"
+        "Ctrl+C stops the server, a second Ctrl+C at once.\n"
+        "Exit codes: 0 stopped as asked, 1 failed while serving,\n"
+        "            2 bad command line, 3 cannot listen (or write F).\n",
+        model->name, model->idea, model->name, model->most_clients,
+        model->why_limit,
+        model->no_threads == NULL
+            ? "  -t, --threads N      worker threads, 1 to 256\n"
+            : "",
+        model->has_window
+            ? "      --window         show the clients in a window\n"
+            : "");
+    return text;
+}
+
+/* out: struct args. The port is set when all is read: --port may come first. */
+static bool read_address(const struct option *option, char *value)
+{
+    struct args *args = option->out;
     struct sockaddr_in *v4 = (struct sockaddr_in *)&args->address;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&args->address;
     memset(&args->address, 0, sizeof args->address);
-    if (InetPtonA(AF_INET, text, &v4->sin_addr) == 1) {
+    if (InetPtonA(AF_INET, value, &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
         args->address_len = sizeof *v4;
-    } else if (InetPtonA(AF_INET6, text, &v6->sin6_addr) == 1) {
+    } else if (InetPtonA(AF_INET6, value, &v6->sin6_addr) == 1) {
         v6->sin6_family = AF_INET6;
         args->address_len = sizeof *v6;
     } else {
-        usage_error("%s takes an IPv4 or IPv6 address in figures, not '%s'",
-                    r->name, text);
-    }
-}
-
-static bool read_trace_option(struct reader *r, struct args *args)
-{
-    if (is(r, NULL, "--trace")) {
-        args->trace = take_flag(r);
-    } else if (is(r, NULL, "--trace-file")) {
-        const char *name = take_value(r);
-        const char *end = strrchr(name, '.');
-        if (end == NULL ||
-            (_stricmp(end, ".json") != 0 && _stricmp(end, ".jsonl") != 0))
-            usage_error("%s takes a name that ends in .json or .jsonl, not "
-                        "'%s'",
-                        r->name, name);
-        args->trace_file = name;
-    } else {
-        return false;
-    }
-#ifndef TRACE
-    usage_error("%s: this program was built without tracing%s", r->name, "");
-#endif
-    return true;
-}
-
-/* The options that only some of the models have. */
-static bool read_model_option(struct reader *r, struct args *args)
-{
-    const struct model *model = r->model;
-    if (is(r, "-t", "--threads")) {
-        if (model->no_threads != NULL)
-            usage_error("%s does not apply: %s", r->name, model->no_threads);
-        args->threads = take_number(r, 1, 256);
-    } else if (model->has_window && is(r, NULL, "--window")) {
-        args->window = take_flag(r);
-    } else {
         return false;
     }
     return true;
 }
 
-static void read_option(struct reader *r, struct args *args,
-                        unsigned long *port)
+/* The end of the name says which form the file gets. */
+static bool read_trace_file(const struct option *option, char *value)
 {
-    if (is(r, "-h", "--help") || is(r, "-?", "/?")) {
-        (void)take_flag(r);
-        print_help(r->model);
-        exit(EXIT_STOPPED);
-    } else if (is(r, NULL, "--version")) {
-        (void)take_flag(r);
-        printf("%s %s\n", r->model->name, SUITE_VERSION);
-        exit(EXIT_STOPPED);
-    } else if (is(r, "-p", "--port")) {
-        *port = take_number(r, 0, 65535);
-    } else if (is(r, "-b", "--bind")) {
-        take_address(r, args);
-    } else if (is(r, "-c", "--max-clients")) {
-        args->max_clients = take_number(r, 1, r->model->most_clients);
-    } else if (is(r, NULL, "--buffer")) {
-        args->buffer = take_number(r, 1, 1024 * 1024);
-    } else if (is(r, "-q", "--quiet")) {
-        args->quiet = take_flag(r);
-    } else if (is(r, "-v", "--verbose")) {
-        args->verbose = take_flag(r);
-    } else if (is(r, NULL, "--stop-on-eof")) {
-        args->stop_on_eof = take_flag(r);
-    } else if (!read_trace_option(r, args) && !read_model_option(r, args)) {
-        usage_error("unknown option '%s'%s", r->argv[r->at], "");
-    }
-}
-
-/* Cut "--port=5566" in two; everything else is a name alone. */
-static void split_option(struct reader *r)
-{
-    const char *arg = r->argv[r->at];
-    const char *equals = strncmp(arg, "--", 2) == 0 ? strchr(arg, '=') : NULL;
-    size_t len = equals != NULL ? (size_t)(equals - arg) : strlen(arg);
-    if (len >= sizeof r->name)
-        usage_error("unknown option '%s'%s", arg, "");
-    memcpy(r->name, arg, len);
-    r->name[len] = '\0';
-    r->value = equals != NULL ? equals + 1 : NULL;
+    const char *end = strrchr(value, '.');
+    if (end == NULL ||
+        (_stricmp(end, ".json") != 0 && _stricmp(end, ".jsonl") != 0))
+        return false;
+    return option_text(option, value);
 }
 
 struct args args_parse(const struct model *model, int argc, char **argv)
@@ -257,17 +222,38 @@ struct args args_parse(const struct model *model, int argc, char **argv)
     v4->sin_family = AF_INET;
     v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     unsigned long port = 5566;
+#ifdef TRACE
+    const char *no_trace = NULL;
+#else
+    const char *no_trace = "this program was built without tracing";
+#endif
+    const char *no_window =
+        model->has_window ? NULL : "only asyncselect has a window";
 
-    err_program(model->name);
-    struct reader r = {.model = model, .argc = argc, .argv = argv};
-    for (r.at = 1; r.at < argc; r.at++) {
-        if (argv[r.at][0] != '-' && strcmp(argv[r.at], "/?") != 0)
-            usage_error("unexpected '%s'%s", argv[r.at], "");
-        split_option(&r);
-        read_option(&r, &args, &port);
-    }
+    const struct option options[] = {
+        {"-p", "--port", &port, option_number, .max = 65535},
+        {"-b", "--bind", &args, read_address,
+         .takes = "an IPv4 or IPv6 address in figures"},
+        {"-c", "--max-clients", &args.max_clients, option_number, .min = 1,
+         .max = model->most_clients},
+        {"-t", "--threads", &args.threads, option_number, .min = 1, .max = 256,
+         .refused = model->no_threads},
+        {NULL, "--window", .out = &args.window, .refused = no_window},
+        {NULL, "--buffer", &args.buffer, option_number, .min = 1,
+         .max = 1024 * 1024},
+        {"-q", "--quiet", .out = &args.quiet},
+        {"-v", "--verbose", .out = &args.verbose},
+        {NULL, "--stop-on-eof", .out = &args.stop_on_eof},
+        {NULL, "--trace", .out = &args.trace, .refused = no_trace},
+        {NULL, "--trace-file", &args.trace_file, read_trace_file,
+         .takes = "a name that ends in .json or .jsonl", .refused = no_trace},
+        {0},
+    };
+    const struct program program = {.name = model->name,
+                                    .help = help_for(model)};
+    args_read(&program, options, argc, argv);
     if (args.quiet && args.verbose)
-        usage_error("--quiet and --verbose exclude each other%s%s", "", "");
+        args_error("--quiet and --verbose exclude each other");
 
     /* The port sits at the same place in both kinds of address. */
     v4->sin_port = htons((unsigned short)port);

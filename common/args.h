@@ -38,32 +38,58 @@ struct args {
     bool stop_on_eof;
 };
 
-/* Parse the command line. --help and --version print and end the process with
- * EXIT_STOPPED; anything wrong says what and how to get help on standard
- * error and ends it with EXIT_USAGE. Main thread, before anything else. */
+/* Read the command line of a server; args_read() below says how. Main thread,
+ * before anything else. */
 struct args args_parse(const struct model *model, int argc, char **argv);
+
+/* ---- for programs of any kind ------------------------------------------- */
+
+struct option;
+
+/* Reads the value of an option into option->out. False if it is no such value.
+ * One that says itself what is wrong calls args_error(). */
+typedef bool option_reader(const struct option *option, char *value);
+
+/* A row of a program's table of options, which ends with a row of zeros. */
+struct option {
+    const char *brief;           /* "-p", or NULL */
+    const char *name;            /* "--port" */
+    void *out;                   /* where it goes; its type is the reader's */
+    option_reader *read;         /* NULL: it has no value, and out is a bool */
+    unsigned long long min, max; /* for readers of numbers */
+    const char *takes;   /* "a name that ...": what the value has to be; NULL:
+                           * a whole number from min to max */
+    const char *refused; /* why this program does not have it, or NULL */
+};
+
+option_reader option_number; /* out: unsigned long */
+option_reader option_text;   /* out: const char *; any text will do */
+
+/* What a program says of itself, and what it does with a word of its command
+ * line that is no option; NULL: it takes none. */
+struct program {
+    const char *name;
+    const char *help;
+    void (*operand)(void *to, char *word);
+    void *to;
+};
+
+/* Read the whole command line: `--name VALUE`, `--name=VALUE`, `-n VALUE`, and
+ * words that are no options. When an option is repeated, the last one counts.
+ * --help (-h, -?, /?) and --version print and end the process with
+ * EXIT_STOPPED, anything wrong ends it like args_error(). The values stay
+ * argv's. Main thread, before anything else. */
+void args_read(const struct program *program, const struct option *options,
+               int argc, char **argv);
 
 /* A whole decimal number from min to max with nothing around it. False leaves
  * *out alone. */
 bool args_number(const char *text, unsigned long min, unsigned long max,
                  unsigned long *out);
 
-/* For programs that are no servers and read a command line of their own. */
-
-/* The value of option `name`, from --name=VALUE or the next argument, over
- * which *at then steps; NULL if argv[*at] is another option. argv ends with
- * NULL. A value that is missing ends the process like args_error(). */
-char *args_value(const char *name, char **argv, int *at);
-
-/* Whether an argument is an option, by its short name or its long one. */
-bool args_is(const char *arg, const char *short_name, const char *long_name);
-
-/* If `arg` asks for help or the version, print `help`, or `name` and the
- * version, and end the process with EXIT_STOPPED. */
-void args_help(const char *arg, const char *name, const char *help);
-
-/* Print `program: what 'text'; --help shows the usage` and end the process
+/* Print `program: what is wrong; --help lists the options` and end the process
  * with EXIT_USAGE. */
-_Noreturn void args_error(const char *what, const char *text);
+_Noreturn void args_error(const char *format, ...)
+    __attribute__((format(gnu_printf, 1, 2)));
 
 #endif

@@ -232,7 +232,6 @@ int main(int argc, char **argv)
     struct output outputs[3];
     struct comparison comparison;
     DWORD mode = 0;
-    err_program("compare");
     struct options options = options_parse(argc, argv);
     if (!open_outputs(&options, outputs))
         err_exit(EXIT_USAGE);

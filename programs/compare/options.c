@@ -114,7 +114,7 @@ static void read_command(struct subject *s, const char *text, size_t len)
     while (after < end && *after == ' ')
         after++;
     if ((size_t)(end - after) >= sizeof s->args)
-        args_error("too many arguments for", s->name);
+        args_error("--servers: too many arguments for '%s'", s->name);
     snprintf(s->args, sizeof s->args, "%.*s", (int)(end - after), after);
 }
 
@@ -124,7 +124,8 @@ static void add_servers(struct options *o, const char *list)
         size_t len = strcspn(item, ",");
         const char *equals = memchr(item, '=', len);
         if (equals == NULL || equals == item)
-            args_error("--servers takes NAME=PATH,NAME=PATH,..., not", item);
+            args_error("--servers takes NAME=PATH,NAME=PATH,..., not '%s'",
+                       item);
         struct subject *s = add_subject(o, item, (size_t)(equals - item));
         size_t rest = len - (size_t)(equals + 1 - item);
         if (!read_address(s, equals + 1, rest))
@@ -160,7 +161,7 @@ static void keep_only(struct options *o, const char *list)
     for (const char *item = list; *item != '\0';) {
         size_t len = strcspn(item, ",");
         if (find_subject(o, item, len) == NULL)
-            args_error("--only: there is no server", item);
+            args_error("--only: there is no server '%.*s'", (int)len, item);
         item += len + (item[len] == ',');
     }
     size_t kept = 0;
@@ -169,7 +170,7 @@ static void keep_only(struct options *o, const char *list)
             o->subjects[kept++] = o->subjects[i];
     o->subject_count = kept;
     if (kept == 0)
-        args_error("--only leaves no server:", list);
+        args_error("--only: there is no server in '%s'", list);
 }
 
 static void look_at_file(struct subject *s)
@@ -182,7 +183,7 @@ static void look_at_file(struct subject *s)
     snprintf(given, sizeof given, "%s", s->path);
     DWORD len = GetFullPathNameA(given, sizeof s->path, s->path, NULL);
     if (len == 0 || len >= sizeof s->path)
-        args_error("this is no path:", given);
+        args_error("--servers: '%s' is no path", given);
     if (!GetFileAttributesExA(s->path, GetFileExInfoStandard, &data) ||
         (data.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
         err_print("%s: there is no program %s%s", s->name, s->path,
@@ -232,7 +233,7 @@ static void find_servers(struct options *o, const char *others,
     for (size_t i = 0; i < o->subject_count; i++) {
         const char *name = o->subjects[i].name;
         if (find_subject(o, name, strlen(name)) != &o->subjects[i])
-            args_error("two servers have the name", name);
+            args_error("two servers have the name '%s'", name);
     }
     if (only != NULL)
         keep_only(o, only);
@@ -245,36 +246,16 @@ static void find_servers(struct options *o, const char *others,
     }
 }
 
-/* ---- the rest ---------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------- */
 
-static double take_seconds(const char *text)
+/* out: double */
+static bool read_seconds(const struct option *option, char *value)
 {
     char *end = NULL;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= 0.1 && value <= 60))
-        args_error("--seconds takes 0.1 to 60, not", text);
-    return value;
-}
-
-static unsigned long take_rounds(const char *text)
-{
-    unsigned long value = 0;
-    if (!args_number(text, 1, 100, &value))
-        args_error("--rounds takes 1 to 100, not", text);
-    return value;
-}
-
-/* Options without a value. */
-static bool take_flag(struct options *o, const char *arg)
-{
-    if (strcmp(arg, "--quick") == 0)
-        o->mode = MODE_QUICK;
-    else if (strcmp(arg, "--full") == 0)
-        o->mode = MODE_FULL;
-    else if (strcmp(arg, "--pin") == 0)
-        o->pin = true;
-    else
+    double seconds = strtod(value, &end);
+    if (end == value || *end != '\0' || !(seconds >= 0.1 && seconds <= 60))
         return false;
+    *(double *)option->out = seconds;
     return true;
 }
 
@@ -285,28 +266,29 @@ struct options options_parse(int argc, char **argv)
     struct options o = {.mode = MODE_DEFAULT, .report = "report.html"};
     const char *others = NULL;
     const char *only = NULL;
-    for (int at = 1; at < argc; at++) {
-        const char *value = NULL;
-        args_help(argv[at], "compare", help);
-        if (take_flag(&o, argv[at]))
-            continue;
-        if ((value = args_value("--servers", argv, &at)) != NULL)
-            others = value;
-        else if ((value = args_value("--only", argv, &at)) != NULL)
-            only = value;
-        else if ((value = args_value("--rounds", argv, &at)) != NULL)
-            o.rounds = take_rounds(value);
-        else if ((value = args_value("--seconds", argv, &at)) != NULL)
-            o.seconds = take_seconds(value);
-        else if ((value = args_value("--report", argv, &at)) != NULL)
-            o.report = value;
-        else if ((value = args_value("--json", argv, &at)) != NULL)
-            o.json = value;
-        else if ((value = args_value("--csv", argv, &at)) != NULL)
-            o.csv = value;
-        else
-            args_error("unknown option", argv[at]);
-    }
+    bool quick = false;
+    bool full = false;
+    const struct option options[] = {
+        {NULL, "--quick", .out = &quick},
+        {NULL, "--full", .out = &full},
+        {NULL, "--servers", &others, .read = option_text},
+        {NULL, "--only", &only, .read = option_text},
+        {NULL, "--rounds", &o.rounds, option_number, .min = 1, .max = 100},
+        {NULL, "--seconds", &o.seconds, read_seconds, .takes = "0.1 to 60"},
+        {NULL, "--pin", .out = &o.pin},
+        {NULL, "--report", &o.report, .read = option_text},
+        {NULL, "--json", &o.json, .read = option_text},
+        {NULL, "--csv", &o.csv, .read = option_text},
+        {0},
+    };
+    const struct program program = {.name = "compare", .help = help};
+    args_read(&program, options, argc, argv);
+    if (quick && full)
+        args_error("--quick and --full exclude each other");
+    if (quick)
+        o.mode = MODE_QUICK;
+    else if (full)
+        o.mode = MODE_FULL;
     if (o.rounds == 0)
         o.rounds = rounds[o.mode];
     if (o.seconds == 0)

@@ -39,16 +39,11 @@ static const char help[] =
     "  --scale F            stretch all time limits, 0.1 to 100; default 1\n"
     "  --prove              the exe is broken.exe: show that each case fails\n"
     "                       for the mistake it is made for\n"
-    "  --help               this text\n"
+    "  -h, --help, -?, /?   this text\n"
+    "  --version            the version\n"
     "\n"
     "Exit codes: 0 all passed, 1 some failed, 2 bad command line,\n"
     "            4 the suite itself could not run.\n";
-
-static _Noreturn void usage_error(const char *what, const char *which)
-{
-    err_print("%s%s; --help lists the options", what, which);
-    exit(SUITE_USAGE);
-}
 
 static bool split_host(char *text, char **host, char **port)
 {
@@ -65,104 +60,70 @@ static bool split_host(char *text, char **host, char **port)
     return true;
 }
 
-static void take_address(struct suite *suite, const char *value)
+/* out: struct suite */
+static bool read_address(const struct option *option, char *value)
 {
+    struct suite *suite = option->out;
     char *text = format_text("%s", value), *host = NULL, *port = NULL;
     struct addrinfo hints = {0}, *found = NULL;
     hints.ai_socktype = SOCK_STREAM;
-    if (!split_host(text, &host, &port))
-        usage_error("--connect takes HOST:PORT, not ", value);
-    if (getaddrinfo(host, port, &hints, &found) != 0)
+    bool right = split_host(text, &host, &port);
+    if (right && getaddrinfo(host, port, &hints, &found) != 0)
         suite_broken("no address for %s", value);
-    memcpy(&suite->connect_to, found->ai_addr, found->ai_addrlen);
-    suite->connect_given = true;
-    freeaddrinfo(found);
+    if (right) {
+        memcpy(&suite->connect_to, found->ai_addr, found->ai_addrlen);
+        suite->connect_given = true;
+        freeaddrinfo(found);
+    }
     free(text);
+    return right;
 }
 
-static double take_scale(const char *text)
+/* out: struct suite */
+static bool read_argument(const struct option *option, char *value)
 {
-    char *end = NULL;
-    double scale = strtod(text, &end);
-    if (end == text || *end != '\0' || !(scale >= 0.1 && scale <= 100.0))
-        usage_error("--scale takes a number from 0.1 to 100, not ", text);
-    return scale;
-}
-
-static unsigned long take_seed(const char *text)
-{
-    unsigned long seed = 0;
-    if (!args_number(text, 0, 4294967295ul, &seed))
-        usage_error("--seed takes a whole number, not ", text);
-    return seed;
-}
-
-static bool take_flag(struct suite *suite, const char *name)
-{
-    if (strcmp(name, "--list") == 0)
-        suite->list = true;
-    else if (strcmp(name, "--strict") == 0)
-        suite->strict = true;
-    else if (strcmp(name, "--prove") == 0)
-        suite->prove = true;
-    else
-        return false;
+    struct suite *suite = option->out;
+    suite->args =
+        xrealloc(suite->args, (suite->arg_count + 1) * sizeof *suite->args);
+    suite->args[suite->arg_count++] = value;
     return true;
 }
 
-static void take_option(struct suite *suite, const char *name,
-                        const char *value)
+/* out: double */
+static bool read_scale(const struct option *option, char *value)
 {
-    if (strcmp(name, "--exe") == 0) {
-        suite->exe = value;
-    } else if (strcmp(name, "--connect") == 0) {
-        take_address(suite, value);
-    } else if (strcmp(name, "--arg") == 0) {
-        suite->args =
-            xrealloc(suite->args, (suite->arg_count + 1) * sizeof *suite->args);
-        suite->args[suite->arg_count++] = value;
-    } else if (strcmp(name, "--only") == 0) {
-        suite->only = value;
-    } else if (strcmp(name, "--junit") == 0) {
-        suite->junit = value;
-    } else if (strcmp(name, "--seed") == 0) {
-        suite->seed = take_seed(value);
-    } else if (strcmp(name, "--scale") == 0) {
-        suite->scale = take_scale(value);
-    }
-}
-
-static bool has_value(const char *name)
-{
-    static const char *const names[] = {"--exe",  "--connect", "--arg",
-                                        "--only", "--junit",   "--seed",
-                                        "--scale"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    return false;
+    char *end = NULL;
+    double scale = strtod(value, &end);
+    if (end == value || *end != '\0' || !(scale >= 0.1 && scale <= 100.0))
+        return false;
+    *(double *)option->out = scale;
+    return true;
 }
 
 static void parse(struct suite *suite, int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(help, stdout);
-            exit(SUITE_PASSED);
-        }
-        if (take_flag(suite, argv[i]))
-            continue;
-        if (!has_value(argv[i]))
-            usage_error("unknown option ", argv[i]);
-        if (i + 1 == argc)
-            usage_error("a value is missing after ", argv[i]);
-        take_option(suite, argv[i], argv[i + 1]);
-        i++;
-    }
+    unsigned long seed = (unsigned long)suite->seed;
+    const struct option options[] = {
+        {NULL, "--exe", &suite->exe, .read = option_text},
+        {NULL, "--connect", suite, read_address, .takes = "HOST:PORT"},
+        {NULL, "--arg", suite, .read = read_argument},
+        {NULL, "--strict", .out = &suite->strict},
+        {NULL, "--only", &suite->only, .read = option_text},
+        {NULL, "--list", .out = &suite->list},
+        {NULL, "--junit", &suite->junit, .read = option_text},
+        {NULL, "--seed", &seed, option_number, .max = 4294967295},
+        {NULL, "--scale", &suite->scale, read_scale,
+         .takes = "a number from 0.1 to 100"},
+        {NULL, "--prove", .out = &suite->prove},
+        {0},
+    };
+    const struct program program = {.name = "contract", .help = help};
+    args_read(&program, options, argc, argv);
+    suite->seed = seed;
     if (!suite->list && (suite->exe != NULL) == suite->connect_given)
-        usage_error("give either --exe PATH or --connect HOST:PORT", "");
+        args_error("give either --exe PATH or --connect HOST:PORT");
     if (suite->prove && suite->connect_given)
-        usage_error("--prove needs --exe", "");
+        args_error("--prove needs --exe");
 }
 
 /* ---- which cases ---------------------------------------------------------- */
@@ -191,7 +152,7 @@ static int run_all(struct suite *suite)
     }
     target_free(shared);
     if (count == 0)
-        usage_error("no case is called ", suite->only);
+        args_error("no case is called '%s'", suite->only);
     int result = report_end(tests, count);
     if (suite->junit != NULL &&
         !report_junit(suite->junit, suite, tests, count))

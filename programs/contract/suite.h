@@ -25,11 +25,10 @@
 #include "common/win.h"
 #include "programs/harness/server_process.h"
 
-/* How the suite itself ends. */
+/* How the suite itself ends; a bad command line is EXIT_USAGE. */
 enum suite_exit {
     SUITE_PASSED = 0,
     SUITE_FAILED = 1,
-    SUITE_USAGE = 2,
     SUITE_BROKEN = 4 /* could not run; says nothing about the server */
 };
 

@@ -391,15 +391,16 @@ static const char help[] =
     "At the console, Ctrl+Z and Enter or Ctrl+C ends.\n"
     "Exit codes: 0 all came back, 1 it did not, 2 bad command line.\n";
 
-static void parse(struct client *c, char **argv)
+static void parse(struct client *c, int argc, char **argv)
 {
-    for (int at = 1; argv[at] != NULL; at++) {
-        args_help(argv[at], "echo_client", help);
-        if (args_is(argv[at], "-q", "--quiet"))
-            c->quiet = true;
-        else
-            dial_option(&c->dial, argv, &at);
-    }
+    const struct option options[] = {
+        DIAL_OPTIONS(&c->dial),
+        {"-q", "--quiet", .out = &c->quiet},
+        {0},
+    };
+    const struct program program = {"echo_client", help, dial_operand,
+                                    &c->dial};
+    args_read(&program, options, argc, argv);
 }
 
 static HANDLE start(unsigned(__stdcall *run)(void *), struct client *c)
@@ -415,12 +416,10 @@ int main(int argc, char **argv)
     struct client *c = &client;
     char name[NET_NAME_SIZE];
     DWORD mode = 0;
-    (void)argc;
-    err_program("echo_client");
     InitializeSRWLock(&c->lock);
     InitializeConditionVariable(&c->changed);
     c->dial = (struct dial)DIAL_DEFAULT;
-    parse(c, argv);
+    parse(c, argc, argv);
     net_start();
     c->sock = dial_connect(&c->dial, name, sizeof name);
     say(c, "connected to %s\n", name);

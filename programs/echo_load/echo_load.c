@@ -170,9 +170,7 @@ static int report(const struct run *run, FILE *json, FILE *hgrm)
 int main(int argc, char **argv)
 {
     static struct run run;
-    (void)argc;
-    err_program("echo_load");
-    run.options = load_options_parse(argv);
+    run.options = load_options_parse(argc, argv);
     FILE *json = open_output(run.options.json);
     FILE *hgrm = open_output(run.options.hgrm);
     console_begin();

@@ -44,16 +44,18 @@ static const char help[] =
     "connection refused or cut, or no echo began in the measured time, 2 bad\n"
     "command line, 3 could not connect.\n";
 
-/* A number without a sign, then a unit of `units`: pairs of name and factor,
- * the first of which counts when there is none. False if it is none, or the
- * result is outside min to max, or no whole number. */
+/* ---- numbers with a unit ------------------------------------------------- */
+
 struct unit {
     const char *name;
     double factor;
 };
 
-static bool scaled(const char *text, const struct unit *units, double min,
-                   double max, uint64_t *out)
+/* A number without a sign, then perhaps one of the units; without one, the
+ * first unit counts. False if it is no such number, or the result is outside
+ * the option's range, or no whole number. */
+static bool read_scaled(const struct option *option, const char *text,
+                        const struct unit *units)
 {
     char *end = NULL;
     size_t digits = strspn(text, "0123456789.");
@@ -62,93 +64,73 @@ static bool scaled(const char *text, const struct unit *units, double min,
     double number = strtod(text, &end);
     if (end != text + digits)
         return false;
-    for (const struct unit *u = units; u->name != NULL; u++) {
-        if (*end == '\0' || _stricmp(end, u->name) == 0) {
-            double value = number * u->factor;
-            if (!(value >= min && value <= max) || value != floor(value))
-                return false;
-            *out = (uint64_t)value;
-            return true;
-        }
-    }
-    return false;
-}
-
-static const struct unit counts[] = {
-    {"", 1}, {"k", 1000}, {"m", 1000000}, {NULL, 0}};
-static const struct unit bytes[] = {
-    {"", 1}, {"k", 1024}, {"m", 1048576}, {NULL, 0}};
-static const struct unit seconds[] = {
-    {"s", 1e9}, {"ms", 1e6}, {"m", 60e9}, {NULL, 0}};
-static const struct unit milliseconds[] = {{"ms", 1e6}, {"s", 1e9}, {NULL, 0}};
-
-/* Options that take a number, with the longer name first. */
-static bool read_number(struct load_options *o, char **argv, int *at)
-{
-    const struct {
-        const char *name, *brief;
-        uint64_t *out;
-        const struct unit *units;
-        double min, max;
-        const char *wanted;
-    } all[] = {
-        {"--connections", "-c", &o->connections, counts, 1, 60000,
-         "--connections takes 1 to 60000, not"},
-        {"--size", "-s", &o->size, bytes, 1, 16777216,
-         "--size takes 1 to 16m bytes, not"},
-        {"--duration", "-d", &o->duration, seconds, 1e7, 36e11,
-         "--duration takes 10ms to 3600s, not"},
-        {"--warmup", "--warmup", &o->warmup, seconds, 0, 36e11,
-         "--warmup takes 0 to 3600s, not"},
-        {"--rate", "--rate", &o->rate, counts, 0, 1e6,
-         "--rate takes 0 to 1m echoes a second, not"},
-        {"--pipeline", "--pipeline", &o->pipeline, counts, 1, 1024,
-         "--pipeline takes 1 to 1024, not"},
-        {"--think", "--think", &o->think, milliseconds, 0, 36e11,
-         "--think takes 0 to 3600000 milliseconds, not"},
-        {"--seed", "--seed", &o->seed, counts, 0, 4294967295.0,
-         "--seed takes 0 to 4294967295, not"},
-    };
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        const char *value = args_value(all[i].name, argv, at);
-        if (value == NULL)
-            value = args_value(all[i].brief, argv, at);
-        if (value == NULL)
-            continue;
-        if (!scaled(value, all[i].units, all[i].min, all[i].max, all[i].out))
-            args_error(all[i].wanted, value);
-        return true;
-    }
-    return false;
-}
-
-static bool read_flag(struct load_options *o, const char *arg)
-{
-    if (strcmp(arg, "--churn") == 0)
-        o->churn = true;
-    else if (strcmp(arg, "--half-close") == 0)
-        o->half_close = true;
-    else if (args_is(arg, "-q", "--quiet"))
-        o->quiet = true;
-    else
+    const struct unit *u = units;
+    while (u->name != NULL && *end != '\0' && _stricmp(end, u->name) != 0)
+        u++;
+    if (u->name == NULL)
         return false;
+    double value = number * u->factor;
+    if (!(value >= (double)option->min && value <= (double)option->max) ||
+        value != floor(value))
+        return false;
+    *(uint64_t *)option->out = (uint64_t)value;
     return true;
 }
 
-static void read_option(struct load_options *o, char **argv, int *at)
+static bool read_count(const struct option *option, char *value)
 {
-    const char *value = NULL;
-    args_help(argv[*at], "echo_load", help);
-    if ((value = args_value("--json", argv, at)) != NULL)
-        o->json = value;
-    else if ((value = args_value("--hgrm", argv, at)) != NULL)
-        o->hgrm = value;
-    else if (!read_flag(o, argv[*at]) && !read_number(o, argv, at))
-        dial_option(&o->dial, argv, at);
+    static const struct unit units[] = {
+        {"", 1}, {"k", 1000}, {"m", 1000000}, {NULL, 0}};
+    return read_scaled(option, value, units);
 }
 
-struct load_options load_options_parse(char **argv)
+static bool read_bytes(const struct option *option, char *value)
 {
+    static const struct unit units[] = {
+        {"", 1}, {"k", 1024}, {"m", 1048576}, {NULL, 0}};
+    return read_scaled(option, value, units);
+}
+
+static bool read_seconds(const struct option *option, char *value)
+{
+    static const struct unit units[] = {
+        {"s", 1e9}, {"ms", 1e6}, {"m", 60e9}, {NULL, 0}};
+    return read_scaled(option, value, units);
+}
+
+static bool read_milliseconds(const struct option *option, char *value)
+{
+    static const struct unit units[] = {{"ms", 1e6}, {"s", 1e9}, {NULL, 0}};
+    return read_scaled(option, value, units);
+}
+
+/* ---- the table ----------------------------------------------------------- */
+
+static bool both_to_stdout(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, "-") == 0 && strcmp(b, "-") == 0;
+}
+
+static void check(const struct load_options *o)
+{
+    if (both_to_stdout(o->json, o->hgrm))
+        args_error("--json - and --hgrm - exclude each other: both go to "
+                   "standard output");
+    if (o->churn && o->pipeline > 1)
+        args_error("--churn and --pipeline exclude each other: a connection "
+                   "has one echo");
+    if (o->think > 0 && o->pipeline > 1)
+        args_error("--think and --pipeline exclude each other: the pause "
+                   "comes after each echo");
+    if (o->think > 0 && o->rate > 0)
+        args_error("--think and --rate exclude each other: the rate says when "
+                   "an echo is due");
+}
+
+struct load_options load_options_parse(int argc, char **argv)
+{
+    enum { MS = 1000000 };
+    const uint64_t hour = 3600000ull * MS;
     struct load_options o = {.dial = DIAL_DEFAULT,
                              .connections = 50,
                              .size = 64,
@@ -156,23 +138,35 @@ struct load_options load_options_parse(char **argv)
                              .warmup = 500000000,
                              .pipeline = 1,
                              .seed = 1};
-    for (int at = 1; argv[at] != NULL; at++)
-        read_option(&o, argv, &at);
+    const struct option options[] = {
+        DIAL_OPTIONS(&o.dial),
+        {"-c", "--connections", &o.connections, read_count, .min = 1,
+         .max = 60000},
+        {"-s", "--size", &o.size, read_bytes, .min = 1, .max = 16777216,
+         .takes = "1 to 16m bytes"},
+        {"-d", "--duration", &o.duration, read_seconds, .min = 10 * MS,
+         .max = hour, .takes = "10ms to 3600s"},
+        {NULL, "--warmup", &o.warmup, read_seconds, .min = 0, .max = hour,
+         .takes = "0 to 3600s"},
+        {NULL, "--rate", &o.rate, read_count, .min = 0, .max = 1000000,
+         .takes = "0 to 1m echoes a second"},
+        {NULL, "--pipeline", &o.pipeline, read_count, .min = 1, .max = 1024},
+        {NULL, "--think", &o.think, read_milliseconds, .min = 0, .max = hour,
+         .takes = "0 to 3600000 milliseconds"},
+        {NULL, "--seed", &o.seed, read_count, .min = 0, .max = 4294967295},
+        {NULL, "--churn", .out = &o.churn},
+        {NULL, "--half-close", .out = &o.half_close},
+        {"-q", "--quiet", .out = &o.quiet},
+        {NULL, "--json", &o.json, .read = option_text},
+        {NULL, "--hgrm", &o.hgrm, .read = option_text},
+        {0},
+    };
+    const struct program program = {"echo_load", help, dial_operand, &o.dial};
+    args_read(&program, options, argc, argv);
+    check(&o);
     if (o.dial.host == NULL)
         o.dial.host = "127.0.0.1";
     if (o.dial.port == 0)
         o.dial.port = 5566;
-    if (o.json != NULL && o.hgrm != NULL && strcmp(o.json, "-") == 0 &&
-        strcmp(o.hgrm, "-") == 0)
-        args_error("one of them only can be standard output: --json, --hgrm",
-                   "-");
-    if (o.churn && o.pipeline > 1)
-        args_error("one echo for each connection: --churn excludes",
-                   "--pipeline");
-    if (o.think > 0 && o.pipeline > 1)
-        args_error("a pause after each echo: --think excludes", "--pipeline");
-    if (o.think > 0 && o.rate > 0)
-        args_error("the rate says when an echo is due: --rate excludes",
-                   "--think");
     return o;
 }

@@ -27,6 +27,6 @@ struct load_options {
 
 /* --help and --version print and end the process with EXIT_STOPPED, anything
  * wrong ends it with EXIT_USAGE. Main thread, before anything else. */
-struct load_options load_options_parse(char **argv);
+struct load_options load_options_parse(int argc, char **argv);
 
 #endif

@@ -40,21 +40,22 @@ void dial_failed(const char *what, unsigned long code)
 static void set_port(struct dial *dial, const char *text)
 {
     if (dial->port != 0)
-        args_error("there is a port already, then comes", text);
+        args_error("there is a port already, then comes '%s'", text);
     if (!args_number(text, 1, 65535, &dial->port))
-        args_error("a port is a whole number from 1 to 65535, not", text);
+        args_error("a port is a whole number from 1 to 65535, not '%s'", text);
 }
 
 static void set_host(struct dial *dial, char *text)
 {
     if (dial->host != NULL)
-        args_error("there is a host already, then comes", text);
+        args_error("there is a host already, then comes '%s'", text);
     dial->host = text;
     char *end = strchr(text, ':');
     if (text[0] == '[') {
         end = strchr(text, ']');
         if (end == NULL || (end[1] != ':' && end[1] != '\0'))
-            args_error("brackets go around an address, [::1]:5566, not", text);
+            args_error("brackets go around an address, [::1]:5566, not '%s'",
+                       text);
         dial->host = text + 1;
         *end++ = '\0';
     } else if (end != NULL && strchr(end + 1, ':') != NULL) {
@@ -65,29 +66,29 @@ static void set_host(struct dial *dial, char *text)
         set_port(dial, end + 1);
     }
     if (*dial->host == '\0')
-        args_error("a host is missing:", text);
+        args_error("a host is missing");
 }
 
-void dial_option(struct dial *dial, char **argv, int *at)
+bool dial_read_port(const struct option *option, char *value)
 {
+    set_port(option->out, value);
+    return true;
+}
+
+bool dial_read_host(const struct option *option, char *value)
+{
+    set_host(option->out, value);
+    return true;
+}
+
+void dial_operand(void *to, char *word)
+{
+    struct dial *dial = to;
     unsigned long number = 0;
-    char *value = NULL;
-    if ((value = args_value("--timeout", argv, at)) != NULL) {
-        if (!args_number(value, 1, 3600, &dial->timeout))
-            args_error("--timeout takes 1 to 3600 whole seconds, not", value);
-    } else if ((value = args_value("--port", argv, at)) != NULL ||
-               (value = args_value("-p", argv, at)) != NULL) {
-        set_port(dial, value);
-    } else if ((value = args_value("--host", argv, at)) != NULL) {
-        set_host(dial, value);
-    } else if (argv[*at][0] == '-') {
-        args_error("unknown option", argv[*at]);
-    } else if (dial->host != NULL ||
-               args_number(argv[*at], 0, 65535, &number)) {
-        set_port(dial, argv[*at]);
-    } else {
-        set_host(dial, argv[*at]);
-    }
+    if (dial->host != NULL || args_number(word, 0, 65535, &number))
+        set_port(dial, word);
+    else
+        set_host(dial, word);
 }
 
 /* ---- the connection ---------------------------------------------------- */

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "common/args.h"
 #include "common/win.h"
 
 struct dial {
@@ -30,10 +31,19 @@ struct dial {
     "      --timeout SECONDS   patience with a silent server, 1 to 3600,\n"    \
     "                          default 10\n"
 
-/* Read argv[*at], which is a HOST, a HOST:PORT, a PORT or one of the options
- * above; step *at over an option's value. argv ends with NULL; its strings are
- * cut up, and kept. Anything else ends the process with EXIT_USAGE. */
-void dial_option(struct dial *dial, char **argv, int *at);
+/* Rows for a table of options (common/args.h), and what a program does with
+ * words that are no options: a HOST, a HOST:PORT or a PORT; `to` is a struct
+ * dial. The words of argv are cut up, and kept. */
+#define DIAL_OPTIONS(dial)                                                     \
+    {NULL, "--host", (dial), .read = dial_read_host},                          \
+        {"-p", "--port", (dial), .read = dial_read_port},                      \
+    {                                                                          \
+        NULL, "--timeout", &(dial)->timeout, option_number,                    \
+            .min = 1, .max = 3600, .takes = "1 to 3600 whole seconds"          \
+    }
+option_reader dial_read_host;
+option_reader dial_read_port;
+void dial_operand(void *to, char *word);
 
 /* Connect, or print why not and end the process with EXIT_FAILED. A host name
  * can stand for several addresses, each gets the timeout: the first to answer

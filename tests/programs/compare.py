@@ -522,10 +522,10 @@ def refused(words, *args, code=2):
 def case_bad_command_lines():
     for words, *args in (
             ("unknown option '--quik'", "--quik"),
-            ("unknown option 'select'", "select"),
-            ("missing after '--rounds'", "--rounds"),
-            ("takes 1 to 100, not '0'", "--rounds", "0"),
-            ("takes 1 to 100, not '3x'", "--rounds=3x"),
+            ("unexpected 'select'", "select"),
+            ("--rounds needs a value", "--rounds"),
+            ("takes a whole number from 1 to 100, not '0'", "--rounds", "0"),
+            ("takes a whole number from 1 to 100, not '3x'", "--rounds=3x"),
             ("takes 0.1 to 60, not 'nan'", "--seconds", "nan"),
             ("takes 0.1 to 60, not ''", "--seconds", ""),
             ("no server 'wepoll'", "--only", "iocp,wepoll"),

@@ -181,7 +181,7 @@ def case_ipv6():
 
 
 def case_a_name():
-    """It may stand for both; the server listens on one of them only."""
+    """It may stand for both; the server listens on --json - and --hgrm - exclude each other."""
     found = {address[4][0] for address in socket.getaddrinfo(
         "localhost", 80, type=socket.SOCK_STREAM)}
     for address in sorted(found & {"127.0.0.1", "::1"}):
@@ -597,12 +597,12 @@ def case_files_that_cannot_be_written():
 def case_bad_command_lines():
     for args, pattern in (
             (["--bogus"], "unknown option '--bogus'"),
-            (["--churn=1"], "unknown option '--churn=1'"),
-            (["--connections"], "value is missing after '--connections'"),
-            (["-c", "0"], "--connections takes 1 to 60000, not '0'"),
+            (["--churn=1"], "--churn takes no value, not '1'"),
+            (["--connections"], "--connections needs a value"),
+            (["-c", "0"], "-c takes a whole number from 1 to 60000, not '0'"),
             (["-c", "-1"], "not '-1'"),
             (["-c", "1.5"], "not '1.5'"),
-            (["-c", "99999999999999999999999999"], "--connections takes"),
+            (["-c", "99999999999999999999999999"], "-c takes a whole number"),
             (["--size", "0"], "1 to 16m bytes, not '0'"),
             (["--size", "17m"], "1 to 16m bytes, not '17m'"),
             (["--size=64x"], "not '64x'"),
@@ -617,10 +617,13 @@ def case_bad_command_lines():
             (["--timeout", "0"], "--timeout takes"),
             (["--port", "0"], "a port is"),
             (["a", "1", "2"], "port already"),
-            (["--json", "-", "--hgrm", "-"], "one of them only"),
-            (["--churn", "--pipeline", "2"], "--churn excludes"),
-            (["--think", "1", "--pipeline", "2"], "--think excludes"),
-            (["--think", "1", "--rate", "2"], "--rate excludes")):
+            (["--json", "-", "--hgrm", "-"], "--json - and --hgrm - exclude each other"),
+            (["--churn", "--pipeline", "2"],
+             "--churn and --pipeline exclude each other"),
+            (["--think", "1", "--pipeline", "2"],
+             "--think and --pipeline exclude each other"),
+            (["--think", "1", "--rate", "2"],
+             "--think and --rate exclude each other")):
         run = Run(*args, code=2)
         expect_match(f"{args}: standard error", run.err, pattern)
         expect("lines", len(run.err.splitlines()), 1)
