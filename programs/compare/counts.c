@@ -159,12 +159,12 @@ static bool usage_of_idle(struct subject *s, char *why, size_t size)
     return true;
 }
 
-/* ---- the wall ---------------------------------------------------------- */
+/* ---- how many clients it takes ------------------------------------------ */
 
 /* A server of ours says in its help how many clients it takes, and why:
  *   refuse above N; default and most: 8190
  *                       (FD_SETSIZE, less the listener and the wake socket) */
-static void read_wall(struct subject *s)
+static void read_capacity(struct subject *s)
 {
     static const char *const args[] = {"--help"};
     static const char mark[] = "default and most: ";
@@ -183,7 +183,7 @@ static void read_wall(struct subject *s)
         snprintf(s->capacity.why, sizeof s->capacity.why, "%.*s",
                  (int)strcspn(open + 1, ")\r\n"), open + 1);
         if (s->capacity.clients >= 65535)
-            s->capacity.clients = 0; /* what TCP can tell apart: no wall */
+            s->capacity.clients = 0; /* what TCP can tell apart: no limit */
     }
     free(said);
     server_free(process);
@@ -198,5 +198,5 @@ void counts_take(struct subject *s)
         !usage_of_idle(s, why, sizeof why))
         snprintf(s->unusable, sizeof s->unusable, "%s", why);
     else if (s->command_line == COMMAND_LINE_OURS)
-        read_wall(s);
+        read_capacity(s);
 }

@@ -156,7 +156,7 @@ static void put_subject(const struct subject *s, FILE *out)
         fprintf(out, "%s%.1f", i > 0 ? "," : "", s->start_ms[i]);
     fputc(']', out);
     put_counts(&s->counts, out);
-    fputs(",\"wall\":", out);
+    fputs(",\"capacity\":", out);
     if (s->capacity.why[0] == '\0') {
         fputs("null}", out);
         return;
@@ -247,9 +247,10 @@ void report_json(const struct comparison *c, FILE *out)
         const struct scenario *s = &c->scenarios[i];
         fprintf(out,
                 "{\"id\":\"%s\",\"kind\":\"%s\",\"name\":\"%s\","
-                "\"clients\":%u,\"bytes\":%u,\"seconds\":%g,\"results\":[\n",
+                "\"clients\":%u,\"bytes\":%u,\"seconds\":%g,\"headline\":%s,"
+                "\"results\":[\n",
                 s->id, scenario_kind_name(s->kind), s->name, s->clients,
-                s->bytes, s->seconds);
+                s->bytes, s->seconds, s->headline ? "true" : "false");
         for (size_t k = 0; k < c->subject_count; k++) {
             put_result(c, i, k, out);
             fputs(k + 1 < c->subject_count ? ",\n" : "]}", out);

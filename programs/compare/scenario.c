@@ -16,38 +16,57 @@ static const struct {
     struct scenario is;
     enum mode from;
 } all[] = {
-    {{KIND_ECHO, "echo-1", "1 client, 64 bytes", 1, 0, MESSAGE, 1, 0},
+    {{KIND_ECHO, "echo-1", "1 client, 64 bytes", 1, 0, MESSAGE, 1, 0, false},
      MODE_QUICK},
-    {{KIND_ECHO, "echo-16", "16 clients, 64 bytes", 16, 0, MESSAGE, 1, 0},
+    {{KIND_ECHO, "echo-16", "16 clients, 64 bytes", 16, 0, MESSAGE, 1, 0,
+      false},
      MODE_DEFAULT},
-    {{KIND_ECHO, "echo-64", "64 clients, 64 bytes", 64, 0, MESSAGE, 1, 0},
+    {{KIND_ECHO, "echo-64", "64 clients, 64 bytes", 64, 0, MESSAGE, 1, 0,
+      false},
      MODE_QUICK},
-    {{KIND_ECHO, "echo-256", "256 clients, 64 bytes", 256, 0, MESSAGE, 1, 0},
+    {{KIND_ECHO, "echo-256", "256 clients, 64 bytes", 256, 0, MESSAGE, 1, 0,
+      false},
      MODE_DEFAULT},
-    {{KIND_ECHO, "echo-1000", "1,000 clients, 64 bytes", 1000, 0, MESSAGE, 1,
-      0},
+    {{KIND_ECHO, "echo-1000", "1,000 clients, 64 bytes", 1000, 0, MESSAGE, 1, 0,
+      false},
      MODE_QUICK},
-    {{KIND_ECHO, "echo-4000", "4,000 clients, 64 bytes", 4000, 0, MESSAGE, 1,
-      0},
+    {{KIND_ECHO, "echo-4000", "4,000 clients, 64 bytes", 4000, 0, MESSAGE, 1, 0,
+      false},
      MODE_FULL},
-    {{KIND_SIZE, "size-64", "16 clients, 64 bytes", 16, 0, MESSAGE, 1, 0},
+    {{KIND_SIZE, "size-64", "16 clients, 64 bytes", 16, 0, MESSAGE, 1, 0,
+      false},
      MODE_DEFAULT},
-    {{KIND_SIZE, "size-1024", "16 clients, 1 KiB", 16, 0, 1024, 1, 0},
+    {{KIND_SIZE, "size-1024", "16 clients, 1 KiB", 16, 0, 1024, 1, 0, false},
      MODE_DEFAULT},
-    {{KIND_SIZE, "size-8192", "16 clients, 8 KiB", 16, 0, 8192, 1, 0},
+    {{KIND_SIZE, "size-8192", "16 clients, 8 KiB", 16, 0, 8192, 1, 0, false},
      MODE_DEFAULT},
-    {{KIND_SIZE, "size-65536", "16 clients, 64 KiB", 16, 0, LARGE, 1, 0},
+    {{KIND_SIZE, "size-65536", "16 clients, 64 KiB", 16, 0, LARGE, 1, 0, false},
      MODE_DEFAULT},
-    {{KIND_BULK, "bulk", "One bulk stream", 1, 0, LARGE, DEPTH, 0}, MODE_QUICK},
+    {{KIND_BULK, "bulk", "One bulk stream", 1, 0, LARGE, DEPTH, 0, false},
+     MODE_QUICK},
     {{KIND_CHURN, "churn", "16 clients: connect, echo, close", 16, 0, MESSAGE,
-      1, 0},
+      1, 0, false},
      MODE_QUICK},
     {{KIND_IDLE, "idle", "1,000 idle clients, 10 busy ones", 10, 1000, MESSAGE,
-      1, 0},
+      1, 0, false},
      MODE_DEFAULT},
-    {{KIND_FLOODS, "floods", "Six floods beside a ping", 1, 6, MESSAGE, 1, 0},
+    {{KIND_FLOODS, "floods", "Six floods beside a ping", 1, 6, MESSAGE, 1, 0,
+      false},
      MODE_DEFAULT},
 };
+
+/* Of the plain echoes: the fewest clients, 64, and the most. */
+static void choose_headline(struct scenario *list, size_t count)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < count; i++)
+        if (list[i].kind == KIND_ECHO && list[i].clients > list[most].clients)
+            most = i;
+    for (size_t i = 0; i < count; i++)
+        list[i].headline =
+            list[i].kind == KIND_ECHO &&
+            (list[i].clients == 1 || list[i].clients == 64 || i == most);
+}
 
 struct scenario *scenarios_make(const struct options *options, size_t *count)
 {
@@ -61,6 +80,7 @@ struct scenario *scenarios_make(const struct options *options, size_t *count)
         made[*count] = all[i].is;
         made[(*count)++].seconds = options->seconds;
     }
+    choose_headline(made, *count);
     return made;
 }
 

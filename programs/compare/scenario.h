@@ -25,6 +25,7 @@ struct scenario {
     unsigned bytes;   /* of a message */
     unsigned pipeline;
     double seconds; /* measured; longer when that turns out to be too short */
+    bool headline;  /* the report quotes it in its first table */
 };
 
 /* Those of options->mode. The caller frees them. */

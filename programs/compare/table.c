@@ -6,29 +6,7 @@
 
 #include "programs/compare/report.h"
 
-enum { SHOWN_MOST = 3, NAME_WIDTH = 18 };
-
-/* The loads that the headline quotes: the fewest clients, the most, and 64. */
-static size_t headline_loads(const struct comparison *c, size_t *shown)
-{
-    size_t first = c->scenario_count, middle = first, last = first;
-    size_t count = 0;
-    for (size_t i = c->scenario_count; i-- > 0;) {
-        if (c->scenarios[i].kind != KIND_ECHO)
-            continue;
-        first = i;
-        if (last == c->scenario_count)
-            last = i;
-        if (c->scenarios[i].clients == 64)
-            middle = i;
-    }
-    const size_t wanted[SHOWN_MOST] = {first, middle, last};
-    for (size_t i = 0; i < SHOWN_MOST; i++)
-        if (wanted[i] < c->scenario_count &&
-            (count == 0 || shown[count - 1] != wanted[i]))
-            shown[count++] = wanted[i];
-    return count;
-}
+enum { NAME_WIDTH = 18 };
 
 static double median_rate(const struct comparison *c, size_t scenario,
                           size_t subject)
@@ -53,20 +31,21 @@ static void print_number(const char *format, const char *none, double value)
         printf(format, value);
 }
 
-static void print_row(const struct comparison *c, size_t subject,
-                      const size_t *shown, size_t count)
+static void print_row(const struct comparison *c, size_t subject)
 {
     const struct subject *s = &c->subjects[subject];
     const struct counts *n = &s->counts;
     printf("%-*.*s", NAME_WIDTH, NAME_WIDTH, s->name);
-    for (size_t i = 0; i < count; i++) {
-        double rate = median_rate(c, shown[i], subject);
+    for (size_t i = 0; i < c->scenario_count; i++) {
+        double rate = median_rate(c, i, subject);
+        if (!c->scenarios[i].headline)
+            continue;
         if (!is_known(rate)) {
             printf(" %12s", "invalid");
             continue;
         }
         printf(" %7.0f", rate);
-        print_number(" %4.2f", "    -", rate / baseline_rate(c, shown[i]));
+        print_number(" %4.2f", "    -", rate / baseline_rate(c, i));
     }
     print_number("  %5.2f", "      -", n->has_calls ? n->calls_per_echo : NAN);
     print_number(" %7.2f", "       -",
@@ -118,22 +97,22 @@ static void print_lengthened(const struct comparison *c)
 
 void report_print(const struct comparison *c)
 {
-    size_t shown[SHOWN_MOST];
-    size_t count = headline_loads(c, shown);
     printf("\n%-*s", NAME_WIDTH, "");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < c->scenario_count; i++) {
+        const struct scenario *s = &c->scenarios[i];
         char head[24];
-        snprintf(head, sizeof head, "%u client%s",
-                 c->scenarios[shown[i]].clients,
-                 c->scenarios[shown[i]].clients == 1 ? "" : "s");
-        printf(" %12s", head);
+        snprintf(head, sizeof head, "%u client%s", s->clients,
+                 s->clients == 1 ? "" : "s");
+        if (s->headline)
+            printf(" %12s", head);
     }
     printf("  calls  idle client\n%-*s", NAME_WIDTH, "");
-    for (size_t i = 0; i < count; i++)
-        printf(" %12s", "echoes/s");
+    for (size_t i = 0; i < c->scenario_count; i++)
+        if (c->scenarios[i].headline)
+            printf(" %12s", "echoes/s");
     printf("   /echo handles   KiB\n");
     for (size_t i = 0; i < c->subject_count; i++)
-        print_row(c, i, shown, count);
+        print_row(c, i);
     print_troubles(c);
     print_lengthened(c);
 }

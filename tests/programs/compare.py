@@ -191,7 +191,7 @@ def counts_are_right(run):
             fail(f"{name}: {told} handles, not {handles}")
     expect("blocking: threads", round(
         run.server("blocking")["threads_per_client"], 2), 1)
-    expect("select: the wall", run.server("select")["wall"]["clients"], 8190)
+    expect("select: capacity", run.server("select")["capacity"]["clients"], 8190)
     for one in run.data["servers"]:
         expect(f"{one['name']}: size", one["exe_bytes"],
                (BUILD / "bin" / f"{one['name']}.exe").stat().st_size)
@@ -440,7 +440,9 @@ def case_rounds_that_are_too_short():
         late, other = ([figures["seconds"] for figures in
                         run.results(name)[scenario["id"]]["rounds"]]
                        for name in ("late", "select"))
-        if min(late) < .4 or other[1] < .4 or late != sorted(late) or \
+        # A slow machine has no time for the second round of --quick.
+        expect("rounds", len(other), run.data["rounds"])
+        if min(late + other[1:]) < .4 or late != sorted(late) or \
                 other != sorted(other):
             fail(f"{scenario['id']}: {late} and {other} s")
         expect("the longest", scenario["seconds"], max(late + other))

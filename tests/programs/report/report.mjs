@@ -458,8 +458,8 @@ function hostile_data() {
     return data;
 }
 const SPARSE = { format: 1, environment: { wine: null }, servers: [null,
-    { name: 'iocp', model: 'iocp', wall: null, calls: [{ name: 'x' }] }],
-scenarios: [{ id: 'echo-1', kind: 'echo', clients: 1, results: [
+    { name: 'iocp', model: 'iocp', capacity: null, calls: [{ name: 'x' }] }],
+scenarios: [{ id: 'echo-1', kind: 'echo', clients: 1, headline: true, results: [
     { server: 'iocp', valid: true, rounds: [{ echoes_per_s: 5, p99_us: 0 },
         { echoes_per_s: null }, { echoes_per_s: 7, cpu_us_per_echo: '3' }] },
     { server: 'mine', why: 'crashed', rounds: [{ echoes_per_s: 9 }] }] }] };
