@@ -7,10 +7,10 @@
                                    docs/comparison.json and the page anew
 
 compare.exe, its servers and the wineserver run on one processor, the load on
-the other; without that mostly the way between the processors is measured. Two
-more servers are in the run: an echo server of this script, which needs nothing
-of Wine and shows what the load client can do at most, and iocp with a single
-worker. Wants a machine that does nothing else.
+the other; otherwise it would mostly measure the way between the processors.
+Two more servers are in the run: an echo server of this script, which needs
+nothing of Wine and shows what the load client can do at most, and iocp with a
+single worker. It needs a machine that does nothing else.
 """
 
 import json
@@ -39,7 +39,7 @@ SERVER_CPU = 0
 # ---- measuring -------------------------------------------------------------
 
 def native_echo(listener):
-    """As fast as this machine echoes, or nearly."""
+    """Echo as fast as this machine can, or nearly so."""
     os.sched_setaffinity(0, {SERVER_CPU})
     clients = {}
     poll = select.epoll()
@@ -58,7 +58,7 @@ def native_echo(listener):
                     sock.sendall(data)
                     continue
             except OSError:
-                pass  # a client that left in a hurry
+                pass  # a client that left early
             del clients[descriptor]
             sock.close()
 

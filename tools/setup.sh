@@ -1,15 +1,16 @@
 #!/bin/bash
 # tools/setup.sh GROUP... -- install what a make target needs (Debian, Ubuntu)
 #
-# Groups: demo, test, sanitize, style, dist. Quick when nothing is missing. Installs
-# as root or through sudo; where neither works it prints the one line to run
-# and exits 1. It never asks a question.
+# Groups: demo, test, sanitize, style, dist. It is quick when nothing is
+# missing. It installs as root or through sudo; where neither works it prints
+# the one line to run and exits 1. It never asks a question.
 set -euo pipefail
 
 # The only list of packages.
 packages() {
     local build="make gcc-mingw-w64-x86-64"
-    # For npm packages; not Debian's own where there is another one already.
+    # Node is for npm packages. Debian's is not installed where npm is there
+    # already.
     local node=""
     command -v npm >/dev/null || node="nodejs npm"
     local wine="wine wine64"
@@ -24,7 +25,7 @@ packages() {
             "xvfb xdotool imagemagick fonts-wine" "chromium $node"
         ;;
     sanitize)
-        # winegcc does not start without g++, which it has no use for here
+        # winegcc does not start without g++, which it does not use here
         echo "$build $wine gcc g++ libc6-dev wine64-tools libwine-dev python3"
         ;;
     style)
@@ -54,7 +55,8 @@ for group in "$@"; do
 done
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    # Not Debian: whoever has the tools may go on, the build says what lacks.
+    # This is not Debian: a user who has the tools may go on, and the build says
+    # which tool is missing.
     echo "setup: no apt here; needed are the tools of the Debian packages" \
         "$wanted" >&2
     exit 0
@@ -87,8 +89,8 @@ apt() {
         "$@" </dev/null >"$log" 2>&1
 }
 
-# An old list of packages may still do; a package that is not in it fails the
-# install, and that is what counts.
+# An old list of packages may be enough. If a package is not in it, the install
+# fails, and that is what counts.
 apt update || echo "setup: apt-get update failed, trying the lists we have" >&2
 if ! apt install --no-install-recommends "${missing[@]}"; then
     cat "$log" >&2

@@ -2,9 +2,9 @@
 # tools/style.sh [TOOL...] -- is every file as it should be?
 #
 # The tools are clang-format, clang-tidy, cppcheck, gcc-analyzer, shellcheck and
-# pyflakes. `make -f Makefile.mingw style` installs them and calls this. No
-# warning is let pass. The last line is `N passed, N failed`: a file with a tool
-# is one.
+# pyflakes. `make -f Makefile.mingw style` installs them and calls this. Every
+# warning is a failure. The last line is `N passed, N failed`: a file with a
+# tool counts as one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -28,11 +28,12 @@ mapfile -t scripts < <(sources \( -name '*.sh' -o -path './.ci/run' \
     -o -path './tools/pre-commit' \))
 mapfile -t pythons < <(sources -name '*.py')
 
-# One file with one tool; what it prints is what is wrong.
+# Checks one file with one tool; whatever this prints is wrong with the file.
 check_file() {
     local tool=$1 file=$2 flags="-I. -DTRACE"
-    # Of a model these two see what a reader sees: to them the macro around
-    # each call is a pile of statements, and hides what the call writes.
+    # These two tools see a model as a reader sees it. To them the macro around
+    # each call would be a pile of statements, and would hide what the call
+    # writes.
     case $tool:$file in
     clang-tidy:tests/* | cppcheck:tests/*) ;;
     clang-tidy:* | cppcheck:*)
@@ -71,10 +72,10 @@ check_file() {
             --error-exitcode=1 "$file"
         ;;
     gcc-analyzer)
-        # gcc 12 loses sight of what is stored in a grown array, or moved by
-        # realloc(), and then reports leaks and double frees that are none;
+        # gcc 12 loses track of what is stored in a grown array, or moved by
+        # realloc(). Then it reports leaks and double frees that do not exist,
         # and NULL where it cannot see that a size is never 0. The contract
-        # suite counts handles and memory, the sanitizers the rest.
+        # suite counts handles and memory, the sanitizers check the rest.
         # shellcheck disable=SC2086
         x86_64-w64-mingw32-gcc -std=c11 $flags -O0 -fanalyzer -Werror \
             -Wno-analyzer-malloc-leak -Wno-analyzer-double-free \

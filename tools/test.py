@@ -6,16 +6,16 @@
 
 `make -f Makefile.mingw test` builds first and then calls this. A test mostly
 waits, so several jobs run at the same time, in lanes. Each lane has a Wine of
-its own: a wineserver is one thread, and what one job does to it is nobody
-else's affair. And a lane keeps to one processor: to wake a program on another
-one costs a virtual machine more than all else, and makes each echo nearly twice
-as dear. Servers with several threads are tested on all processors as well.
+its own: a wineserver is one thread, and what one job does to it must not
+affect other jobs. And a lane keeps to one processor: in a virtual machine, to
+wake a program on another processor costs more than all else, and nearly
+doubles the cost of each echo. Servers with several threads are tested on all
+processors as well.
 
-What is printed is in the order of the parts all the same, with a line per
-check; the sum of all is the last line. What each job printed is kept in
-build/reports.
+Still the output is in the order of the parts, with a line per check; the last
+line is the sum of all. The output of each job is kept in build/reports.
 
-LANES=N sets the number of lanes; as it is, three for each processor.
+LANES=N sets the number of lanes; the default is three for each processor.
 """
 
 import collections
@@ -154,8 +154,9 @@ class Wine:
                        stdin=subprocess.DEVNULL, timeout=300)
 
     def start(self, wide):
-        """Have a server that stays until end(), on all processors or on one.
-        It and its programs go where the thread may go that starts them."""
+        """Start a server that stays until end(), on all processors or on one.
+        It and its programs may use the processors of the thread that starts
+        them."""
         if wide != self.wide:
             self.end()
             self.wide = wide
@@ -205,9 +206,9 @@ class Runner:
     """Lanes take jobs; the main thread shows what they print, in order."""
 
     def __init__(self, jobs):
-        # The short ones first, for there to be something to see; then each
-        # that must be alone; and the rest, the longest of them first, so that
-        # none is left over at the end.
+        # The short jobs come first, so that there is something to see. Then
+        # comes each job that must be alone. The rest follow, the longest
+        # first, so that no long job is left at the end.
         short = [job for job in jobs if job.seconds <= 10 and not job.alone]
         alone = [job for job in jobs if job.alone]
         rest = [job for job in jobs if job.seconds > 10 and not job.alone]
@@ -259,8 +260,8 @@ class Runner:
             self.changed.notify_all()
 
     def run(self, job, wine):
-        """Run it, and once more where Wine's server died on the way: then
-        nothing that it said about our programs means anything."""
+        """Run it, and run it once more if Wine's server died meanwhile: then
+        its results say nothing about our programs."""
         began = time.monotonic()
         for _ in range(2):
             wine.start(job.wide)
@@ -313,8 +314,8 @@ class Runner:
             self.tell(job, line.rstrip("\r\n"))
 
     def count(self, job, lines, status):
-        """Add up its closing line; without one, or with one that does not fit
-        the exit status, it has failed."""
+        """Add up its closing line. Without such a line, or with one that does
+        not fit the exit status, the job has failed."""
         sums = [match for line in lines if (match := CLOSING.match(line))]
         if sums:
             job.passed = int(sums[-1][1])
@@ -329,7 +330,7 @@ class Runner:
             job.failed = 1
 
     def show(self, job):
-        """Its lines as they come, but the closing one."""
+        """Print its lines as they come, except the closing line."""
         shown = 0
         while True:
             with self.changed:
@@ -352,7 +353,7 @@ class Runner:
 
 
 def kill_group(process):
-    """It and what it has started outside Wine."""
+    """End the process and what it has started outside Wine."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

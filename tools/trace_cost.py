@@ -4,15 +4,15 @@
 usage: tools/trace_cost.py [--off] [--pairs N] [--seconds S] [MODEL ...]
 
 For each model a server built with PLAIN=1 and three others run at the same
-time, idle but for the one that is driven: tracing off, to .json, to .jsonl; or, for
-a closer look, off alone.
-One client sends 64 bytes, waits for them and compares them, in short bursts
-that alternate: PLAIN, other, other, PLAIN. Each such pair gives one ratio; what
-is printed is their median, and between which two of them it lies with 95 %
-certainty (the order statistics of the sign test). Servers and wineserver share
-one processor, the client has another: otherwise mostly the way between the
-processors is measured. Only the ratios mean anything. Exit code 1: a wrong or a
-missing echo.
+time: tracing off, to .json, to .jsonl; or, for a closer look, only off. All
+are idle except the one that is driven. One client sends 64 bytes, waits for
+them and compares them, in short bursts that alternate: PLAIN, other, other,
+PLAIN. Each such pair gives one ratio. The tool prints their median, and the
+two ratios between which it lies with 95 % certainty (the order statistics of
+the sign test). Servers and wineserver share one processor, the client has
+another: otherwise the tool would mostly measure the way between the
+processors. Only the ratios mean anything. Exit code 1: a wrong or a missing
+echo.
 """
 import argparse
 import contextlib

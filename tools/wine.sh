@@ -13,8 +13,9 @@
 #                                           wineserver until --end
 #   tools/wine.sh --end                     end every process that runs in it
 #
-# MODELS_WINEPREFIX names another folder, for what must not share a Wine. Below
-# build that is a copy of the first one, which takes a moment and no room.
+# MODELS_WINEPREFIX names another folder, for what must not share a Wine. A
+# folder below build is a copy of the first one, which takes a moment and no
+# disk space.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -37,10 +38,11 @@ else
     exit 127
 fi
 
-# Wine cannot do without one fixed page, at 0x7ffe0000. The kernel puts a new
-# program's heap anywhere within a gigabyte, and so onto that page once in some
-# thousand starts: the program is dead before it begins, and CreateProcess()
-# says ERROR_INTERNAL_ERROR (1359). Where it may be, that is switched off.
+# Wine needs one fixed page, at 0x7ffe0000. The kernel puts a new program's heap
+# anywhere within a gigabyte, and so onto that page once in some thousand
+# starts. Then the program ends before it begins, and CreateProcess() says
+# ERROR_INTERNAL_ERROR (1359). So this choice of the kernel is switched off,
+# where that is allowed.
 if setarch -R true 2>/dev/null; then
     loader=(setarch -R "$wine")
 else
@@ -71,8 +73,8 @@ prepare() {
 make_folder() {
     mkdir -p "$WINEPREFIX"
     local log=$WINEPREFIX/wineboot.log
-    # DISPLAY: a first run on a desktop would show a window. One at a time:
-    # who comes second waits and finds the work done.
+    # DISPLAY is unset: a first run on a desktop would show a window. Only one
+    # process makes the folder: a second one waits and finds the work done.
     (
         flock 9
         [ ! -e "$WINEPREFIX/.ready" ] || exit 0
@@ -87,8 +89,8 @@ make_folder() {
     ) 9>"$WINEPREFIX/.lock"
 }
 
-# Nobody writes to the files of drive_c, so links do. The registry is written,
-# and so are the links that stand for drives.
+# No program writes to the files of drive_c, so links are enough. The registry
+# is written to, and so are the links that stand for drives.
 copy_first() {
     MODELS_WINEPREFIX=$first "$0" --make
     local part
@@ -96,23 +98,24 @@ copy_first() {
     cp -al "$first/drive_c" "$part"
     cp -a "$first/dosdevices" "$first/.update-timestamp" "$first"/*.reg "$part"
     : >"$part/.ready"
-    # Two may have come here: the first one's stays.
+    # Two processes may have come here: the first one's copy stays.
     mv -T "$part" "$WINEPREFIX" 2>/dev/null || rm -rf "$part"
     [ -e "$WINEPREFIX/.ready" ]
 }
 
 end() {
-    # Killing where nothing runs is a failure to wineserver, not to us.
+    # wineserver calls it a failure to kill where nothing runs; we do not.
     wineserver -k || true
     wineserver -w
 }
 
-# Before the first program, which would hand it its own output: Wine's server
-# outlives that program for some seconds, and who reads the output would wait.
+# Call this before the first program, which would give its own output to Wine's
+# server. The server outlives that program by some seconds, and a reader of that
+# output would wait.
 serve() {
     # It keeps every handle of every program: both ends of 4,000 connections.
     ulimit -n "$(ulimit -Hn)"
-    # It speaks only when it gives up. It may be there already.
+    # It prints only when it gives up. It may be there already.
     wineserver "$@" </dev/null >/dev/null 2>>"$WINEPREFIX/server.log" || true
 }
 
@@ -126,9 +129,10 @@ case ${1:-} in
     ;;
 --prepare)
     prepare
-    # Otherwise it ends with each program, and one that starts just then may
-    # find nobody. Its services come with the first program, and would keep
-    # that one's output open as long as they run: so let the first have none.
+    # Otherwise the server ends with each program, and a program that starts
+    # just then may find none. Its services come with the first program, and
+    # would keep that program's output open as long as they run. So the first
+    # program gets no output.
     serve -p
     "${loader[@]}" cmd.exe /c exit </dev/null >/dev/null 2>&1
     ;;

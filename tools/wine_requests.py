@@ -4,9 +4,9 @@
 usage: tools/wine_requests.py [MODEL ...]
 
 Under Wine most system calls are a message to one server process, and these
-messages, not the machine, set the pace. Their number is exact: a client sends
-64 bytes and waits for them, 1000 and then 3000 times, and the writes of the
-server's process (syscw in /proc/PID/io) are compared. A loop of nothing but
+messages, not the machine, determine the speed. Their number is exact: a client
+sends 64 bytes and waits for them, 1000 and then 3000 times, and the writes of
+the server's process (syscw in /proc/PID/io) are compared. A loop of only
 blocking recv() and send() costs 6. iocp has one worker here, because Wine
 wakes several in turn.
 """

@@ -1,16 +1,16 @@
 /* asyncselect_late.c -- is a message still true when it is handled?
  *
  * It may be about a socket that is closed by now. And an FD_CLOSE does not say
- * that all bytes were read: Windows posts it while some wait. Wine posts it
- * after the last one was read, so here the program posts one itself, where
- * Windows does. A server cannot tell the two apart.
+ * that all bytes were read: Windows posts it while some bytes still wait. Wine
+ * posts it after the last byte was read. So here the program posts one itself,
+ * at the moment when Windows does. A server cannot tell the two apart.
  */
 #include "course/experiments/lab/lab_window.h"
 
 static HWND window;
 
-/* A registered socket whose peer has sent so many bytes and has left; its
- * FD_READ is in the queue. */
+/* Returns a registered socket whose peer has sent `bytes` bytes and has left.
+ * Its FD_READ is in the queue. */
 static SOCKET told_of(int bytes)
 {
     SOCKET server;
@@ -22,11 +22,11 @@ static SOCKET told_of(int bytes)
     lab_send(client, bytes);
     closesocket(client);
     MsgWaitForMultipleObjects(0, NULL, FALSE, 5000, QS_POSTMESSAGE);
-    Sleep(200); /* the last bytes come too */
+    Sleep(200); /* the last bytes come meanwhile */
     return server;
 }
 
-/* 10 bytes for each message. How many does it get of 30? */
+/* Reads 10 bytes for each message. How many of 30 bytes does the server get? */
 static int serve(bool read_on_at_close)
 {
     SOCKET server = told_of(30);
@@ -51,7 +51,7 @@ static int serve(bool read_on_at_close)
     }
     closesocket(server);
     while (lab_message(&message))
-        continue; /* late ones, for nobody */
+        continue; /* late messages: their socket is closed */
     return sum;
 }
 

@@ -1,8 +1,8 @@
 /* asyncselect_read.c -- how many FD_READ messages are there for some bytes?
  *
- * Not one for each send() of the peer: one, and the next one after a recv(),
- * if anything is left. So a program that reads in a loop finds messages in the
- * queue for bytes that are gone.
+ * There is not one for each send() of the peer. There is one, and the next one
+ * comes after a recv(), if bytes are left. So a program that reads in a loop
+ * finds messages in the queue for bytes that it has read already.
  */
 #include "course/experiments/lab/lab_window.h"
 
@@ -37,7 +37,7 @@ int main(void)
     int len;
     while ((len = recv(receiver, byte, 1, 0)) > 0) {
         puts("  1");
-        Sleep(200); /* it works on what it read; the next message is posted */
+        Sleep(200); /* the handler works; the next message is posted */
     }
     printf("  %s\n", lab_result(len));
     printf("all is read, and in the queue is: %s\n", message_or_none());

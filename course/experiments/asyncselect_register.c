@@ -1,11 +1,12 @@
 /* asyncselect_register.c -- what does a WSAAsyncSelect() change?
  *
- * The events of the call before it are forgotten, not added to. And the socket
- * does not block any more; nobody can make it block while it is registered.
+ * It replaces the events of the call before, and does not add to them. And the
+ * socket does not block any more; it cannot be made blocking while it is
+ * registered.
  */
 #include "course/experiments/lab/lab_window.h"
 
-/* 0: there was no message. */
+/* Returns 0 if there was no message. */
 static int next_event(void)
 {
     MSG message;

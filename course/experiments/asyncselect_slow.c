@@ -1,10 +1,10 @@
 /* asyncselect_slow.c -- what does a handler that waits do to the other clients?
  *
- * The messages of all go to the thread of the window, one after the other.
- * While a handler sleeps, nobody is served. A message box brings a loop of its
- * own, which enters the handler again before it has returned: so even the bytes
- * of one client change their order. Here that loop is ours, because a box would
- * wait for a person.
+ * The messages of all clients go to the thread of the window, one after the
+ * other. While a handler sleeps, no client is served. A message box runs a loop
+ * of its own, which calls the handler again before it has returned. So even the
+ * bytes of one client change their order. Here that loop is our own, because a
+ * message box would wait for a person.
  */
 #include "common/clock.h"
 #include "course/experiments/lab/lab_window.h"
@@ -16,7 +16,7 @@ static SOCKET client[2];
 
 static void message_loop(double until);
 
-/* The letter says what the handler does before it sends it back. */
+/* The letter says what the handler does before it sends the letter back. */
 static void on_message(SOCKET sock)
 {
     char letter;
@@ -41,7 +41,7 @@ static void message_loop(double until)
                                       QS_POSTMESSAGE);
 }
 
-/* On a thread of its own, with the window. */
+/* Runs on a thread of its own, which owns the window. */
 static void be_server(void *unused)
 {
     (void)unused;
@@ -51,7 +51,7 @@ static void be_server(void *unused)
             SOCKET_ERROR)
             die_call("WSAAsyncSelect", WSAGetLastError());
     message_loop(clock_ms() + LIMIT_MS);
-    die_call("message_loop", WSAETIMEDOUT); /* main() is long done */
+    die_call("message_loop", WSAETIMEDOUT); /* main() has ended long ago */
 }
 
 static void say(SOCKET sock, char letter)

@@ -1,7 +1,7 @@
 /* asyncselect_write.c -- when does FD_WRITE come?
  *
- * Once at the start, and then only after a send() that failed with
- * WSAEWOULDBLOCK, when there is room again. After a send() that went well it
+ * It comes once at the start. After that it comes only when a send() has failed
+ * with WSAEWOULDBLOCK and there is room again. After a send() that succeeded it
  * does not come, however long one waits.
  */
 #include "course/experiments/lab/lab_window.h"
@@ -45,8 +45,8 @@ int main(void)
     lab_send(server, 1);
     printf("after a send() that went well: %s\n", message_or_none());
 
-    /* What was sent moves to the other side, and makes room: once more, until
-     * both sides are full. */
+    /* Sent bytes move to the other side, and that makes room. So send again,
+     * until both sides are full. */
     long long owed = 1 + fill(server);
     while (told())
         owed += fill(server);

@@ -1,8 +1,9 @@
 /* eventselect_limit.c -- how many events does one wait take?
  *
- * From 1 to 64. It does not leave out the 65th, as select()'s FD_SET() does: the
- * whole call fails, for all of them. So does a wait for none, and a program that
- * takes that for a timeout spins until the first client comes.
+ * It takes 1 to 64. It does not leave out the 65th, as select()'s FD_SET()
+ * does: the whole call fails, for all of them. A wait for no event fails too. A
+ * program that takes this failure for a timeout spins until the first client
+ * comes.
  */
 #include "common/clock.h"
 #include "course/experiments/lab/lab.h"

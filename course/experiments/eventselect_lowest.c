@@ -1,9 +1,9 @@
 /* eventselect_lowest.c -- several events are set: which one does a wait name?
  *
- * The lowest, each time. So a busy low slot can keep all higher ones from
- * ever being served; eventselect.c looks at the rest of the array before slot 0
- * gets its next turn. The events here are set by hand: to the wait it makes no
- * difference who sets them.
+ * It names the lowest one, each time. So a busy low slot can keep all higher
+ * slots from ever being served. eventselect.c looks at the rest of the array
+ * before slot 0 gets its next turn. Here the program sets the events itself:
+ * for the wait it makes no difference who sets them.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -27,15 +27,16 @@ static DWORD wait_from(DWORD first)
     return got == WSA_WAIT_TIMEOUT ? EVENTS : first + got - WSA_WAIT_EVENT_0;
 }
 
-/* Serve ten times. Both always have something to say: the event that was served
- * is set again. Where does the next wait begin, at 0 or behind the one served? */
+/* Serve ten times. Both slots always have something to say: the event that was
+ * served is set again. Does the next wait begin at slot 0, or behind the slot
+ * that was served? */
 static void serve(bool sweep)
 {
     int served[EVENTS] = {0};
     DWORD first = 0;
     for (int turn = 0; turn < TURNS;) {
         DWORD slot = wait_from(first);
-        if (slot == EVENTS) { /* nobody from here to the end */
+        if (slot == EVENTS) { /* no event is set from here on */
             first = 0;
             continue;
         }

@@ -1,9 +1,10 @@
 /* eventselect_ready.c -- two events are set: what does each of them mean?
  *
- * The one of WSAEventSelect() says "ready": the bytes are still the system's, and
- * recv() will fetch them. The one in an OVERLAPPED says "done": they are in the
- * buffer already, and recv() would find nothing. The first belongs to a socket
- * and goes on telling; the second to one operation, and tells once.
+ * The event of WSAEventSelect() says "ready": the system still has the bytes,
+ * and recv() will fetch them. The event in an OVERLAPPED says "done": the bytes
+ * are in the buffer already, and recv() would find nothing. The first event
+ * belongs to a socket and tells again and again. The second belongs to one
+ * operation and tells once.
  */
 #include "course/experiments/lab/lab.h"
 

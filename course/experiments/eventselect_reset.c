@@ -1,8 +1,9 @@
 /* eventselect_reset.c -- who resets the event?
  *
- * WSAEnumNetworkEvents(): it reads the record, clears it and resets the event in
- * one step, so that whatever comes later sets the event again. A WSAResetEvent()
- * after the work is done wipes out what came during the work.
+ * WSAEnumNetworkEvents() does. It reads the record, clears it and resets the
+ * event in one step, so that anything that comes later sets the event again. A
+ * WSAResetEvent() after the work is done loses the news of anything that came
+ * during the work.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -27,7 +28,7 @@ static void read_one(void)
         die_call("recv", WSAGetLastError());
 }
 
-/* One byte is handled; while it is, another one comes. */
+/* One byte is handled. Meanwhile another one comes. */
 static void handle(bool by_hand)
 {
     printf("%s WSAResetEvent() after the work:\n",

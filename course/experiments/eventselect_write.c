@@ -1,9 +1,9 @@
 /* eventselect_write.c -- when does FD_WRITE come?
  *
- * Once at the beginning, and from then on only after a send() has failed with
- * WSAEWOULDBLOCK and there is room again. A program that waits for it before
- * each send() waits for ever. To register again does not bring it back either; with
- * WSAAsyncSelect() it would.
+ * It comes once at the beginning, and from then on only when a send() has
+ * failed with WSAEWOULDBLOCK and there is room again. A program that waits for
+ * it before each send() waits for ever. To register again does not bring
+ * FD_WRITE back either; with WSAAsyncSelect() it would.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -29,7 +29,7 @@ static const char *told(DWORD ms)
     return seen.lNetworkEvents & FD_WRITE ? "FD_WRITE" : "nothing";
 }
 
-/* How a send() that the socket does not take ends. */
+/* Sends until the socket takes no more. Returns the error of that send(). */
 static const char *fill(void)
 {
     for (int i = 0; i < 100000; i++) {
@@ -39,7 +39,8 @@ static const char *fill(void)
     return "it takes everything";
 }
 
-/* The peer reads until the sender is told, or has no more for five seconds. */
+/* The peer reads until the sender is told, or until no byte has come for five
+ * seconds. */
 static const char *drain(void)
 {
     lab_limit(receiver, 5000);

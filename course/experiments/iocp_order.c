@@ -1,8 +1,9 @@
 /* iocp_order.c -- are the bytes of a client handled in the order they came?
  *
- * Two receives in flight have their buffers filled in the order of the calls,
- * and their packets are queued in it. But then two workers have one each,
- * and either may be first to go on. With one in flight there is no choice.
+ * With two receives in flight, the buffers are filled in the order of the
+ * calls, and the packets are queued in the same order. But then two workers
+ * have one packet each, and either may be the first to go on. With one receive
+ * in flight only one order is possible.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -17,7 +18,7 @@ static SOCKET sock;
 static bool one_in_flight;
 static struct receive first = {.last = false};
 static struct receive second = {.last = true};
-static char handled[2]; /* what a server would echo, in the order it would */
+static char handled[2]; /* what a server would echo, in this order */
 static volatile LONG begun;
 static volatile LONG ended;
 
@@ -41,7 +42,7 @@ static void worker(void *arg)
         die_call("GetQueuedCompletionStatus", GetLastError());
     struct receive *r = CONTAINING_RECORD(ov, struct receive, ov);
     if (!r->last)
-        Sleep(500); /* this worker is held up, by whatever */
+        Sleep(500); /* this worker is delayed, for any reason */
     handled[InterlockedIncrement(&begun) - 1] = r->letter;
     InterlockedIncrement(&ended);
     if (one_in_flight && !r->last)

@@ -1,15 +1,16 @@
 /* iocp_outcomes.c -- what are the four answers of GetQueuedCompletionStatus()?
  *
- * The OVERLAPPED says whether there was a packet, TRUE or FALSE how its
- * operation ended. "FALSE, so nothing came" loses every operation that failed:
- * its packet has been taken, and comes no second time.
+ * The OVERLAPPED says whether there was a packet; TRUE or FALSE says how its
+ * operation ended. A program that reads FALSE as "nothing came" loses every
+ * operation that failed: its packet has been taken, and does not come a second
+ * time.
  *
- * GetQueuedCompletionStatusEx() says TRUE for failed ones too.
+ * GetQueuedCompletionStatusEx() returns TRUE for failed operations too.
  */
 #include "course/experiments/lab/lab.h"
 
 static HANDLE port;
-static SOCKET sock; /* connected with the port */
+static SOCKET sock; /* associated with the port */
 static SOCKET far_end;
 static OVERLAPPED asked;
 

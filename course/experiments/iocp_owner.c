@@ -1,8 +1,9 @@
 /* iocp_owner.c -- whose is the connection when WSARecv() has returned?
  *
- * The worker's that takes the packet. It may have taken it, and have closed and
- * freed the connection, before the thread that called WSARecv() runs its next
- * line. Here Sleep() stands for that: a thread can lose its processor anywhere.
+ * It belongs to the worker that takes the packet. That worker may have closed
+ * and freed the connection before the thread that called WSARecv() runs its
+ * next line. Here Sleep() makes that happen: a thread can lose its processor
+ * anywhere.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -10,7 +11,7 @@ struct conn {
     OVERLAPPED ov;
     SOCKET sock;
     char letter;
-    volatile LONG gone; /* instead of free(), so that we may look */
+    volatile LONG gone; /* set instead of free(), so that we may read it */
 };
 
 static HANDLE port;
@@ -39,7 +40,7 @@ static bool post_recv(struct conn *c)
         WSAGetLastError() != WSA_IO_PENDING)
         die_call("WSARecv", WSAGetLastError());
     Sleep(500);
-    return !c->gone; /* the line that is wrong in a server */
+    return !c->gone; /* in a server this line is a bug */
 }
 
 int main(void)

@@ -1,15 +1,16 @@
 /* iocp_packets.c -- how many packets does an operation send, and when none?
  *
- * One for each that was begun, however it ends: done at once, cancelled, its
- * socket closed. Until that packet has been taken the system may write to
- * OVERLAPPED and buffer. The numbers of the errors are not shown, because of a
- * closed socket they differ: 676 with Wine 8, 64, 995 or 1236 on Windows.
+ * There is one for each operation that was begun, however it ends: done at
+ * once, cancelled, or with its socket closed. Until that packet has been taken,
+ * the system may write to the OVERLAPPED and the buffer. The numbers of the
+ * errors are not shown, because those of a closed socket differ: 676 with Wine
+ * 8; 64, 995 or 1236 on Windows.
  */
 #include "course/experiments/lab/lab.h"
 
 static HANDLE port;
 static char letter = 'a';
-static SOCKET sock; /* connected with the port */
+static SOCKET sock; /* associated with the port */
 static SOCKET far_end;
 
 static void new_pair(void)
@@ -19,7 +20,7 @@ static void new_pair(void)
         die_call("CreateIoCompletionPort", GetLastError());
 }
 
-/* Take what comes, until nothing has come for a while. */
+/* Take packets until none has come for a while. */
 static void count(const char *what)
 {
     int packets = 0;
@@ -55,7 +56,7 @@ static int say(OVERLAPPED *ov)
 
 int main(void)
 {
-    static OVERLAPPED ov[6]; /* one for each operation, and for ever */
+    static OVERLAPPED ov[6]; /* one for each operation, never used again */
     lab_begin("iocp_packets");
     port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
     if (port == NULL)

@@ -1,8 +1,9 @@
 /* iocp_port.c -- what is a completion port, and what does it do by itself?
  *
- * A queue of packets, with no relation to TCP's port numbers. One function
- * makes it and, called again, connects a socket with it; that alone asks for
- * nothing: packets are about operations, and there have to be some.
+ * It is a queue of packets, and has no relation to TCP's port numbers. One
+ * function makes it and, called again, associates a socket with it. That alone
+ * brings no packets: a packet is about an operation, and somebody has to begin
+ * one.
  */
 #include "course/experiments/lab/lab.h"
 

@@ -1,8 +1,8 @@
 /* iocp_zero.c -- what do 0 bytes mean?
  *
- * After a receive with room: that the peer will say no more. After a receive
- * into no room at all: that there is something to receive, bytes or the end. So
- * a completion can be used to be told of readiness, with no buffer locked.
+ * After a receive with room they mean that the peer will send no more. After a
+ * receive without any room they mean that there is something to receive, bytes
+ * or the end. So a completion can tell of readiness, with no buffer locked.
  */
 #include "course/experiments/lab/lab.h"
 

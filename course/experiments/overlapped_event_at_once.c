@@ -1,8 +1,9 @@
 /* overlapped_event_at_once.c -- which results of WSARecv() does the event follow?
  *
- * Two: 0, which says that it is done already, and WSA_IO_PENDING. Nobody
- * promises which of them it will be, so programs expect both. After any other
- * error nothing was begun: a program that waits for the event waits for ever.
+ * It follows two: 0, which says that the receive is done already, and
+ * WSA_IO_PENDING. Nobody promises which of them it will be, so programs expect
+ * both. After any other error nothing was begun: a program that waits for the
+ * event waits for ever.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -29,7 +30,7 @@ static void tell_result(SOCKET sock)
                len == 4711 ? "not written" : "written");
 }
 
-/* Until a byte is there, so that WSARecv() need not wait for it. */
+/* Wait until a byte is there, so that WSARecv() need not wait for it. */
 static void wait_for_byte(SOCKET sock)
 {
     fd_set readable;
@@ -63,7 +64,7 @@ int main(void)
     printf("a byte is sent:\n  event %s, result ", lab_event(ov.hEvent, 5000));
     tell_result(receiver);
 
-    WSAResetEvent(ov.hEvent); /* for sure, whatever the next call does */
+    WSAResetEvent(ov.hEvent); /* not set now, whatever the next call does */
     SOCKET alone = WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
                               WSA_FLAG_OVERLAPPED);
     printf("on a socket without a connection: %s\n",

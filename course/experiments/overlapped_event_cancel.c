@@ -1,10 +1,10 @@
-/* overlapped_event_cancel.c -- whose is the buffer, and does CancelIoEx() end it?
+/* overlapped_event_cancel.c -- whose is the buffer, also after CancelIoEx()?
  *
- * The system's, from the call until the operation has ended; and CancelIoEx()
- * is a request. Here a server forgets a client and gives its memory to another
- * one, too early and then in time. (The memory is a static array, and "given
- * to another" means that a text is written into it: to free it would be a
- * bug that may show nothing at all.)
+ * It is the system's, from the call until the operation has ended; and
+ * CancelIoEx() is only a request. Here a server forgets a client and gives its
+ * memory to another client, first too early and then in time. (The memory is a
+ * static array, and "given to another" means that a text is written into it: to
+ * free it would be a bug that may show nothing at all.)
  */
 #include <string.h>
 
@@ -23,8 +23,8 @@ static void post_recv(SOCKET sock)
         die_call("WSARecv", WSAGetLastError());
 }
 
-/* Wait until the operation has ended. Five seconds at most, for this is an
- * experiment; a server waits for ever, with TRUE instead of FALSE. */
+/* Wait until the operation has ended, at most five seconds because this is an
+ * experiment. A server waits for ever, with TRUE instead of FALSE. */
 static const char *reap(SOCKET sock)
 {
     static char text[40];
@@ -62,7 +62,7 @@ int main(void)
     printf("; its end: %s\n", reap(sock));
     strcpy(memory, "my-own-text"); /* in time */
     lab_say(sender, "hello");
-    Sleep(200); /* time enough to write them there, if somebody would */
+    Sleep(200); /* enough time to see whether they are written there */
     printf("  5 bytes come; in the memory: \"%s\"\n", memory);
 
     puts("the next WSARecv() has ended with these before it is cancelled:");

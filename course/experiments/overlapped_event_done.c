@@ -1,8 +1,9 @@
 /* overlapped_event_done.c -- does the event say "ready" or "done"?
  *
- * Done: when it is set the bytes are in the buffer already, and nothing is left
- * for recv(). After WSAEventSelect() the same kind of object, in the same wait,
- * says "ready": then the buffer is empty until somebody calls recv().
+ * It says "done": when it is set, the bytes are in the buffer already, and
+ * nothing is left for recv(). After WSAEventSelect() the same kind of object,
+ * in the same wait, says "ready": then the buffer is empty until somebody calls
+ * recv().
  */
 #include <string.h>
 
@@ -22,7 +23,7 @@ static void overlapped(SOCKET sender, SOCKET receiver)
     const char *state = lab_event(ov.hEvent, 5000);
     printf("5 bytes are sent: event %s, in the buffer: \"%s\"\n", state, buf);
 
-    /* Only so that it cannot wait. Overlapped calls do not look at this. */
+    /* This is only so that recv() cannot wait. Overlapped calls ignore it. */
     if (ioctlsocket(receiver, (long)FIONBIO, &on) == SOCKET_ERROR)
         die_call("ioctlsocket", WSAGetLastError());
     printf("recv() after that: %s\n",

@@ -1,9 +1,9 @@
 /* overlapped_event_shared.c -- is one event enough for a socket?
  *
- * Not with two operations in flight. The event does not say of which it tells,
- * and to begin one operation takes away the news of the other. Here each has at
- * least its own OVERLAPPED; with one for both, the results would overwrite each
- * other too.
+ * No, if two operations are in flight. The event does not say which of them it
+ * tells of, and to begin one operation resets the event that told of the other.
+ * Here each operation has at least its own OVERLAPPED; with one for both, the
+ * results would overwrite each other too.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -59,7 +59,7 @@ int main(void)
     printf("WSASend(), same event: it is %s", lab_event(shared, 5000));
     printf(", the receive: %s\n", result_of(&receiving));
 
-    WSAResetEvent(shared); /* from here on it is the receive's alone */
+    WSAResetEvent(shared); /* from here on only the receive uses it */
     post_send(own);
     printf("WSASend(), its own event: it is %s", lab_event(own, 5000));
     printf(", the receive's is %s\n", lab_event(shared, 500));

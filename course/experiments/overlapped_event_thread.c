@@ -1,9 +1,9 @@
 /* overlapped_event_thread.c -- what becomes of a WSARecv() whose thread ends?
  *
  * It is cancelled, although socket, buffer and OVERLAPPED are still there and
- * somebody else waits for the event. A thread that accepts, posts the first
- * WSARecv() and leaves has begun nothing. (Not so when the socket belongs to a
- * completion port.)
+ * another thread waits for the event. If a thread accepts, posts the first
+ * WSARecv() and ends, it has begun nothing. (This is not so when the socket is
+ * associated with a completion port.)
  */
 #include "course/experiments/lab/lab.h"
 
@@ -59,7 +59,7 @@ int main(void)
     lab_send(sender, 1);
     tell_end();
 
-    WSASetEvent(may_end); /* this one, and the next at once */
+    WSASetEvent(may_end); /* this thread ends, and the next one at once */
     lab_wait(thread);
     puts("a thread that asks and ends; nobody sends:");
     lab_wait(start_poster());

@@ -1,7 +1,8 @@
 /* overlapped_routine_exit.c -- what if the thread that asked has ended?
  *
- * Then there is nobody who could run the routine, and the system cancels what
- * the thread had in flight. The socket is all right: it belongs to the process.
+ * Then no thread can run the routine, and the system cancels the operations
+ * that the thread had in flight. The socket stays usable: it belongs to the
+ * process.
  */
 #include "course/experiments/lab/lab.h"
 

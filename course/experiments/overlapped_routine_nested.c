@@ -1,12 +1,13 @@
 /* overlapped_routine_nested.c -- what if a routine waits?
  *
  * An alertable wait inside a routine runs the next one on top of it, on the
- * same stack, before the first has ended. SleepEx() stands here for all that
- * may wait alertably. On Windows blocking Winsock calls may do so too, and in a
- * routine that itself runs inside one their effect is undefined: so no
- * experiment shows them.
+ * same stack, before the first has ended. Here SleepEx() stands for all calls
+ * that may wait alertably. On Windows blocking Winsock calls may do so too. In
+ * a routine that itself runs inside such a call their effect is undefined, so
+ * no experiment shows them.
  *
- * Routines of one socket are not nested by the system: so here are three.
+ * The system does not nest the routines of one socket: so here are three
+ * sockets.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -54,7 +55,7 @@ int main(void)
         lab_pair(&receiver[i], &sender[i]);
         lab_send(sender[i], 2);
     }
-    Sleep(300); /* until all are there for sure */
+    Sleep(300); /* until all bytes are there for sure */
 
     puts("three routines that do not wait, one SleepEx():");
     ask_and_sleep(receiver);

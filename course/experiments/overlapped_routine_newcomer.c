@@ -1,14 +1,15 @@
 /* overlapped_routine_newcomer.c -- how does a newcomer reach its worker?
  *
  * The worker itself has to post the first WSARecv(). A variable with a flag
- * holds one newcomer, and the next one overwrites it. QueueUserAPC() is a queue
- * of that thread; what is in it runs in its next alertable wait.
+ * holds one newcomer, and the next one overwrites it. QueueUserAPC() puts a
+ * call into that thread's queue. All calls in the queue run in the thread's
+ * next alertable wait.
  */
 #include "course/experiments/lab/lab.h"
 
 static volatile LONG slot;    /* the classic tutorial's way: the newcomer */
 static volatile LONG arrived; /* ... and a flag */
-static volatile LONG added;   /* by way of the queue */
+static volatile LONG added;   /* newcomers that came by the queue */
 static HANDLE busy;           /* set: the worker has begun its work */
 static HANDLE over;           /* set: its work is over */
 
@@ -22,7 +23,7 @@ static void worker_main(void *unused)
 {
     (void)unused;
     SetEvent(busy);
-    /* Instead of work. This wait is not alertable: no more than work would. */
+    /* This wait stands for work. Like work, it is not alertable. */
     if (WaitForSingleObject(over, 10000) != WAIT_OBJECT_0)
         die_call("WaitForSingleObject", GetLastError());
     while (InterlockedExchange(&arrived, FALSE))

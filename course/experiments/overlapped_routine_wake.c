@@ -1,8 +1,8 @@
 /* overlapped_routine_wake.c -- what does a wait say when routines have run?
  *
- * WSA_WAIT_IO_COMPLETION: no error, no timeout, and no event. It comes once,
- * after all routines that were due, and says neither which nor how many. There
- * is no array, so nothing ends at 64.
+ * It says WSA_WAIT_IO_COMPLETION: no error, no timeout, and no event. That
+ * comes once, after all routines that were due, and says neither which routines
+ * ran nor how many. There is no array, so there is no limit of 64.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -43,7 +43,7 @@ int main(void)
         lab_pair(&receiver[i], &sender[i]);
         lab_send(sender[i], 1);
     }
-    Sleep(300); /* until all are there for sure */
+    Sleep(300); /* until all bytes are there for sure */
     for (int i = 0; i < CLIENTS; i++) {
         WSABUF room = {.buf = &bytes[i], .len = 1};
         DWORD flags = 0;

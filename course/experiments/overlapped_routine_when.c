@@ -1,16 +1,17 @@
 /* overlapped_routine_when.c -- when does a routine run, and on which thread?
  *
- * That its operation is done is not enough. It runs inside an alertable wait of
- * the thread that asked: not in other sleeps of that thread, and not in the
- * sleep of another one. So a thread that works, or sleeps otherwise, keeps all
- * its clients waiting, and nobody can take them over.
+ * It is not enough that its operation is done. The routine runs inside an
+ * alertable wait of the thread that asked: not in other sleeps of that thread,
+ * and not in the sleep of another thread. So a thread that works, or sleeps in
+ * another way, keeps all its clients waiting, and no other thread can serve
+ * them.
  *
  * On Windows WSARecv() may also say WSA_IO_PENDING here; the rest is the same.
  */
 #include "course/experiments/lab/lab.h"
 
 static volatile LONG runs;
-static DWORD ran_on; /* the thread */
+static DWORD ran_on; /* the id of the thread */
 
 static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
 {

@@ -1,11 +1,12 @@
 /* port_blocked.c -- a worker blocks: who takes the next packet?
  *
- * Another worker, if there is one; also on a port that lets only one run at
- * once, because a thread that is blocked does not count as running. That is why
- * a pool has more threads than may run.
+ * Another worker takes it, if there is one. That is so even on a port that lets
+ * only one thread run at once, because a thread that is blocked does not count
+ * as running. That is why a pool has more threads than may run at once.
  *
- * Not asked here: what if packet 1 computes instead of blocking. Then Windows
- * lets packet 2 wait. Wine 8 does not know the limit, and does not.
+ * This does not ask what happens if packet 1 computes instead of blocking. Then
+ * Windows lets packet 2 wait. Wine 8 does not know the limit, and does not let
+ * packet 2 wait.
  */
 #include "course/experiments/lab/lab.h"
 

@@ -1,9 +1,9 @@
 /* port_order.c -- in which order do packets leave a port?
  *
- * In the order in which they came, if one thread takes them. But taken is not
- * handled: of two threads, the one that took the second packet may be done
- * first. The packets here are posted by hand; those of a WSARecv() wait in the
- * same queue.
+ * They leave in the order in which they came, if one thread takes them. But
+ * "taken" does not mean "handled": of two threads, the one that took the second
+ * packet may be done first. Here the program posts the packets itself; those of
+ * a WSARecv() wait in the same queue.
  */
 #include "course/experiments/lab/lab.h"
 
@@ -32,8 +32,8 @@ static int take(void)
     return (int)key;
 }
 
-/* Two of these, for one packet each. Packet 1 takes so long that packet 2 is
- * done before it. */
+/* Two threads run this, for one packet each. Packet 1 takes so long that packet
+ * 2 is done before it. */
 static void worker(void *unused)
 {
     (void)unused;

@@ -1,12 +1,12 @@
 /* select_answer.c -- are the sets a question or an answer, and does it poll?
  *
- * Both: select() overwrites them. And it does not look round every now and then:
- * it sleeps, and wakes up when something comes.
+ * They are both: select() overwrites them. And it does not poll: it sleeps, and
+ * wakes up when something comes.
  */
 #include "common/clock.h"
 #include "course/experiments/lab/lab.h"
 
-static double sent_at; /* on clock_ms() */
+static double sent_at; /* by clock_ms() */
 
 static void send_later(void *sock)
 {

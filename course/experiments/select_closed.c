@@ -1,7 +1,7 @@
 /* select_closed.c -- what does one closed socket in a set do to the others?
  *
- * Nothing is told about the others: the whole call fails, however many have
- * bytes to read, until the closed one is out.
+ * It hides the others: the whole call fails, however many of them have bytes to
+ * read, until the closed socket is out of the set.
  */
 #include "course/experiments/lab/lab.h"
 

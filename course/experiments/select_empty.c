@@ -1,8 +1,8 @@
 /* select_empty.c -- does select() sleep when it has nothing to wait for?
  *
  * On other systems it does, and programs use it to sleep. On Windows a call
- * without any socket fails at once: a server whose last client has left, and
- * which takes that for a timeout, spins.
+ * without any socket fails at once. A server whose last client has left, and
+ * which takes this failure for a timeout, spins.
  */
 #include "common/clock.h"
 #include "course/experiments/lab/lab.h"

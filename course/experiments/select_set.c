@@ -1,8 +1,8 @@
-/* select_set.c -- what is an fd_set on Windows, and who is left out?
+/* select_set.c -- what is an fd_set on Windows, and what is left out?
  *
  * On other systems it is a row of bits, one for each file number. Here it is an
- * array with a count: any socket value fits, but only FD_SETSIZE of them, 64
- * where nobody says otherwise, as in this file.
+ * array with a count: any socket value fits, but only FD_SETSIZE of them, which
+ * is 64 unless the program says otherwise; this file does not.
  */
 #include "course/experiments/lab/lab.h"
 

@@ -1,7 +1,7 @@
 /* blocking.c -- echo server without a model: a thread waits for each client
  *
- * What came before the six, and the yardstick to hold beside them: nothing can
- * echo with fewer calls than recv() and send().
+ * This way is older than the six, and their baseline: no server can echo with
+ * fewer calls than recv() and send().
  *
  *   peer --bytes--> [socket] --> recv() in the peer's own thread
  *                      ^           |
@@ -29,7 +29,7 @@
 
 /* ---- 1. types ---------------------------------------------------------- */
 
-/* Of the megabyte that a thread gets otherwise, in address space. */
+/* A thread's address space for its stack, which is a megabyte otherwise. */
 enum { STACK_BYTES = 64 * 1024, RETRY_MS = 10 };
 
 /* One client. Its own thread uses it; `lock` guards what the others see. */
@@ -44,12 +44,12 @@ struct conn {
 
 struct server {
     struct args args;
-    unsigned long threads; /* that serve clients; here: to begin with */
+    unsigned long threads; /* that serve clients; here: at the start */
     SOCKET listener;
     HANDLE stop_asked;
     HANDLE acceptor; /* the thread in accept() */
     SRWLOCK lock;
-    CONDITION_VARIABLE left; /* a client has gone; with the lock */
+    CONDITION_VARIABLE left; /* a client has left; used with the lock */
     struct conn *conns;
     volatile LONG clients;  /* interlocked: threads that are not done yet */
     volatile LONG stopping; /* interlocked */
@@ -81,7 +81,7 @@ static unsigned __stdcall accept_main(void *arg)
         if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->clients == 0)
             die_call("accept", err);
         warn_call("accept", err);
-        AcquireSRWLockExclusive(&srv->lock); /* until one of ours leaves */
+        AcquireSRWLockExclusive(&srv->lock); /* until a client of ours leaves */
         (void)SleepConditionVariableSRW(&srv->left, &srv->lock, 1000, 0);
         ReleaseSRWLockExclusive(&srv->lock);
     }
@@ -155,9 +155,9 @@ static void on_accept(struct server *srv, SOCKET sock,
 
 /* ---- 4. echo ----------------------------------------------------------- */
 
-/* Wait for bytes and send them back. False: it is over, with *err as for
- * conn_close(). send() waits until all of it is sent, but promises less:
- * count. */
+/* Wait for bytes and send them back. False: the connection is over, with *err
+ * as for conn_close(). send() waits until all bytes are sent, but does not
+ * promise that: so count them. */
 static bool on_readable(struct conn *c, int *err)
 {
     int len = recv(c->sock, c->buf, (int)c->srv->args.buffer, 0);
@@ -185,7 +185,7 @@ static void conn_close(struct conn *c, int err)
     struct server *srv = c->srv;
     AcquireSRWLockExclusive(&srv->lock);
     if (srv->stopping)
-        err = 0; /* it was us: 995, 10004, 10053 ... */
+        err = 0; /* we ended the call: 995, 10004, 10053 ... */
     if (c->prev != NULL)
         c->prev->next = c->next;
     else
@@ -201,7 +201,7 @@ static void conn_close(struct conn *c, int err)
     log_closed(&c->log, (unsigned long)err);
     free(c);
 
-    /* The last thing: with the last of them server_stop() goes on. */
+    /* This comes last: when no client thread is left, server_stop() goes on. */
     InterlockedDecrement(&srv->clients);
     WakeAllConditionVariable(&srv->left);
 }
@@ -239,16 +239,17 @@ static void server_wake(void *arg)
         die_call("SetEvent", GetLastError());
 }
 
-/* Ends the call that a thread waits in. Not closesocket(): somebody else could
- * get the same SOCKET value, and the thread would go on with that. */
+/* Ends the call that a thread waits in. closesocket() would be wrong: another
+ * socket could get the same SOCKET value, and the thread would go on with that
+ * one. */
 static void cancel(SOCKET sock)
 {
     if (!CancelIoEx((HANDLE)sock, NULL) && GetLastError() != ERROR_NOT_FOUND)
         warn_call("CancelIoEx", GetLastError());
 }
 
-/* Again and again: a thread may have been on its way into the call when we
- * came. shutdown() would not do, on Windows it wakes no recv(). */
+/* Cancel again and again: a thread may just have been on its way into the call.
+ * shutdown() is not enough: on Windows it wakes no recv(). */
 static void server_stop(struct server *srv)
 {
     InterlockedExchange(&srv->stopping, TRUE);

@@ -4,16 +4,17 @@
  *               --then----------> iocp.exe          every echo is compared
  *               --and so on, round after round-->   report.html
  *
- * A machine warms up, and other programs come and go: so no server has all of
+ * A machine gets warm, and other programs come and go. So no server has all of
  * its rounds in a row. Every round goes through all loads and all servers, and
- * each time another server is the first. What is shown is the median of the
+ * each time another server is the first. The report shows the median of the
  * rounds, and how far they lie apart.
  *
- * A time in which not every client has had its turn is too short: that measurement is
- * measured again, four times as long, and so is all of that load from then on.
+ * A time is too short if not every client has had its turn in it. Then that
+ * measurement is made again, four times as long, and from then on this load is
+ * always measured that long.
  *
- * A server that fails costs its own row, which says how. A wrong byte makes a
- * result invalid: it is listed, and not charted.
+ * A server that fails loses only its own row, which says how it failed. A wrong
+ * byte makes a result invalid: the result is listed, and not charted.
  */
 #include "common/win.h"
 
@@ -33,7 +34,7 @@
 static volatile LONG stopping; /* Ctrl+C */
 static bool is_console;        /* standard output */
 
-/* Runs on another thread. Children on our console heard the key as well. */
+/* Runs on another thread. Children on our console got the key as well. */
 static void ask_to_stop(void *unused)
 {
     (void)unused;
@@ -42,7 +43,8 @@ static void ask_to_stop(void *unused)
 
 /* ---- what the class sees meanwhile ------------------------------------- */
 
-/* On a terminal one line that changes, elsewhere a line for each round. */
+/* Prints one line that changes, on a terminal; elsewhere a line for each
+ * round. */
 static void show_progress(const char *what, const char *server, double began,
                           double share)
 {
@@ -100,7 +102,7 @@ static void measure_once(struct comparison *c, size_t scenario, size_t subject,
     while (end == MEASUREMENT_TOO_SHORT && !stopping &&
            scenario_lengthen(load));
     if (stopping)
-        return; /* it may have been cut short by the key that stops us */
+        return; /* the key that stops us may have ended it */
     if (end != MEASUREMENT_RIGHT) {
         snprintf(r->why, sizeof r->why, "round %u: %.*s", round + 1,
                  (int)sizeof r->why - 20, why);

@@ -43,8 +43,8 @@ static struct call *find_call(struct counts *counts, const char *name)
     return call;
 }
 
-/* Add the table behind a summary, a name and a number on each line, `factor`
- * times, if there is one. */
+/* If there is a table behind the summary, add its numbers, multiplied by
+ * `factor`. Each of its lines has a name and a number. */
 static void add_table(struct counts *counts, const char *text, double factor)
 {
     const char *line = strstr(text, "per echo");
@@ -77,7 +77,8 @@ static bool echo(SOCKET sock, int times, char *why, size_t size)
     return true;
 }
 
-/* One client, so many echoes, one after the other: add the server's table. */
+/* Let one client make `times` echoes, one after the other. Add the server's
+ * table. */
 static bool count_calls(struct subject *s, int times, double factor, char *why,
                         size_t size)
 {
@@ -101,8 +102,8 @@ static bool count_calls(struct subject *s, int times, double factor, char *why,
     return true;
 }
 
-/* What is left when the few echoes are taken from the many: no connection, no
- * start, no stop. */
+/* Subtract a run with few echoes from a run with many. Connection, start and
+ * stop are not in the difference. */
 static bool calls_per_echo(struct subject *s, char *why, size_t size)
 {
     struct counts *c = &s->counts;
@@ -120,7 +121,7 @@ static bool calls_per_echo(struct subject *s, char *why, size_t size)
         kept++;
     }
     c->call_count = kept;
-    c->has_calls = kept > 0; /* a server may print a table without a line */
+    c->has_calls = kept > 0; /* a table may have no line */
     return true;
 }
 
@@ -139,8 +140,8 @@ static void set_usage(struct counts *c, const struct server_usage *before,
         ((double)after->threads - (double)before->threads) / IDLE;
 }
 
-/* A server with a place for fewer has no figures here, and nothing else
- * against it: that shows under the loads. */
+/* A server that takes fewer clients gets no figures here, but is not marked as
+ * unusable: the loads show its limit. */
 static bool usage_of_idle(struct subject *s, char *why, size_t size)
 {
     struct running running;
@@ -183,7 +184,7 @@ static void read_capacity(struct subject *s)
         snprintf(s->capacity.why, sizeof s->capacity.why, "%.*s",
                  (int)strcspn(open + 1, ")\r\n"), open + 1);
         if (s->capacity.clients >= 65535)
-            s->capacity.clients = 0; /* what TCP can tell apart: no limit */
+            s->capacity.clients = 0; /* all that TCP allows: no limit */
     }
     free(said);
     server_free(process);

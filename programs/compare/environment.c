@@ -8,8 +8,9 @@
 #include "programs/compare/environment.h"
 #include "programs/harness/find_function.h"
 
-/* GetVersionEx() tells what this program was made for, RtlGetVersion() what it
- * runs on. Source: RtlGetVersion function. */
+/* GetVersionEx() tells the version that this program was made for,
+ * RtlGetVersion() the version that it runs on. Source: RtlGetVersion
+ * function. */
 static void read_system(struct environment *e)
 {
     typedef LONG(WINAPI * version_fn)(OSVERSIONINFOW *);

@@ -1,4 +1,4 @@
-/* environment.h -- on what this was run: every report has to say it */
+/* environment.h -- the system under this run: every report has to name it */
 #ifndef COMPARE_ENVIRONMENT_H
 #define COMPARE_ENVIRONMENT_H
 

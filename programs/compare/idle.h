@@ -1,4 +1,4 @@
-/* idle.h -- clients that are there, and silent */
+/* idle.h -- clients that are connected, and silent */
 #ifndef COMPARE_IDLE_H
 #define COMPARE_IDLE_H
 
@@ -13,8 +13,8 @@ struct idle {
 };
 
 /* Connect `count` clients, one after the other, and get a byte echoed on the
- * last one: when it is served, so are those before it. On failure `why` tells.
- * Ends by idle_close() in either case. */
+ * last one: when that one is served, those before it are too. On failure `why`
+ * tells the reason. In either case idle_close() has to follow. */
 bool idle_open(struct idle *idle, const struct running *running, size_t count,
                char *why, size_t size);
 void idle_close(struct idle *idle);

@@ -10,14 +10,14 @@
 #include "programs/harness/server_process.h"
 
 enum {
-    RAMP_MS = 60000,  /* to connect everybody */
+    RAMP_MS = 60000,  /* to connect all clients */
     AFTER_MS = 20000, /* to end, after the measured time */
-    SILENCE_S = 10    /* of a connection: then its echo is lost */
+    SILENCE_S = 10    /* of a connection: after that its echo is lost */
 };
 
 struct load {
     struct server_process *process;
-    double seconds; /* all it should take once everybody is connected */
+    double seconds; /* all the time it should take once all are connected */
 };
 
 static const char program[] = "echo_load.exe";
@@ -31,7 +31,7 @@ bool load_is_there(void)
 
 struct load *load_start(const struct load_order *o, char *why, size_t size)
 {
-    static unsigned long seed; /* other bytes, and other ports, every time */
+    static unsigned long seed; /* every run has other bytes and other ports */
     char exe[MAX_PATH];
     char port[8], connections[12], bytes[12], pipeline[12], warmup[16],
         seconds[16], seed_text[12], silence[12];
@@ -70,7 +70,7 @@ struct load *load_start(const struct load_order *o, char *why, size_t size)
     return NULL;
 }
 
-/* What echo_load says when all are connected, on a line of its own. */
+/* This is in the line that echo_load prints when all clients are connected. */
 static const char begin_mark[] = "; warm-up ";
 
 bool load_wait_begin(struct load *load)
@@ -88,8 +88,9 @@ bool load_wait(struct load *load, double seconds)
 
 /* ---- what it says ------------------------------------------------------ */
 
-/* Behind `"key": `; NULL if there is no such key. The text is echo_load's own,
- * where each key stands once before the next object that has it too. */
+/* Returns the place behind `"key": `, or NULL if there is no such key. The text
+ * comes from echo_load: in it each key stands once before the next object that
+ * has the same key. */
 static const char *value_of(const char *json, const char *key)
 {
     char quoted[40];
@@ -138,9 +139,10 @@ static bool is_true(const char *json, const char *key)
     return value != NULL && strncmp(value, "true", 4) == 0;
 }
 
-/* The first line of its standard error that tells of trouble. Lines of others,
- * such as the system's own, begin in another way. When there is none, what is
- * known: a client that was ended from outside had no time to say more. */
+/* Finds the first line of its standard error that tells of trouble. Lines of
+ * others, such as the system, begin in another way. If there is no such line,
+ * tells what is known: a client that was ended from outside had no time to say
+ * more. */
 static void read_trouble(const char *said, unsigned long code, double echoes,
                          char *why, size_t size)
 {

@@ -32,7 +32,8 @@ struct load;
 /* Is there an echo_load.exe beside this program? */
 bool load_is_there(void);
 
-/* Start one. NULL, and why. Ends by load_free(), which ends the process too. */
+/* Start one. Returns NULL, with the reason in `why`, if that fails. load_free()
+ * has to follow; it ends the process too. */
 struct load *load_start(const struct load_order *order, char *why, size_t size);
 
 /* Wait until all are connected and the echoes begin. False when it ended
@@ -43,8 +44,8 @@ bool load_wait_begin(struct load *load);
 bool load_wait(struct load *load, double seconds);
 
 /* Wait for its end. True: every byte was right; then the figures are set, and
- * the latencies of all echoes are added to `latency`, unless that is NULL. It
- * may be that no echo was measured at all: the time was too short. */
+ * the latencies of all echoes are added to `latency`, unless that is NULL.
+ * Perhaps no echo was measured at all, because the time was too short. */
 bool load_finish(struct load *load, struct load_figures *figures,
                  struct histogram *latency, char *why, size_t size);
 

@@ -21,8 +21,8 @@ struct span {
     double ms;
 };
 
-/* From the first echo on, and not to the last: connecting is not charged, nor
- * what a server does when its clients leave. */
+/* Watches from the first echo on, and stops before the last one. So connecting
+ * is not charged, nor what a server does when its clients leave. */
 static struct span watch(struct load *load, const struct running *running,
                          double seconds)
 {
@@ -55,7 +55,7 @@ static void set_figures(struct figures *f, const struct load_figures *got,
         .p999_us = (double)histogram_percentile(latency, 99.9) / 1000,
         .max_us = (double)latency->max / 1000,
         .cpu_us_per_echo = span.cpu_ms / span.ms * 1e6 / got->echoes_per_s};
-    /* Floods use the processor too: it would be charged to the ping. */
+    /* Floods use the processor too: that time would be charged to the ping. */
     if (scenario->kind == KIND_FLOODS)
         f->cpu_us_per_echo = NAN;
 }
@@ -110,7 +110,7 @@ static bool beside_floods(const struct running *running,
         return false;
     bool begun = load_wait_begin(flood);
     bool ok = begun && measured_load(running, s, figures, latency, why, size);
-    if (ok || !begun) /* otherwise the ping's trouble is what counts */
+    if (ok || !begun) /* otherwise the ping's trouble counts */
         ok = load_finish(flood, &got, NULL, why, size) && ok;
     load_free(flood);
     return ok;

@@ -7,7 +7,7 @@
 enum measurement_end {
     MEASUREMENT_RIGHT,     /* the figures are set and the latencies added */
     MEASUREMENT_WRONG,     /* `why` tells */
-    MEASUREMENT_TOO_SHORT, /* nothing was wrong, but too few echoes; `why` tells */
+    MEASUREMENT_TOO_SHORT, /* too few echoes, none wrong; `why` tells */
 };
 
 /* Start the server cold, load it, stop it. Nothing runs afterwards. */

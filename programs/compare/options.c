@@ -71,7 +71,7 @@ static struct subject *add_subject(struct options *o, const char *name,
     return s;
 }
 
-/* In the folder of this program. */
+/* A server in the folder of this program. */
 static void add_own(struct options *o, const char *name)
 {
     struct subject *s = add_subject(o, name, strlen(name));
@@ -81,7 +81,8 @@ static void add_own(struct options *o, const char *name)
         die_call("GetModuleFileNameA", GetLastError());
 }
 
-/* HOST:PORT, and no path: those have more than digits behind their colon. */
+/* Reads HOST:PORT, but no path: a path has more than digits behind its
+ * colon. */
 static bool read_address(struct subject *s, const char *text, size_t len)
 {
     char whole[sizeof s->path];
@@ -100,7 +101,7 @@ static bool read_address(struct subject *s, const char *text, size_t len)
     return true;
 }
 
-/* PATH or "PATH", then perhaps a blank and arguments. */
+/* Reads PATH or "PATH", then perhaps a blank and arguments. */
 static void read_command(struct subject *s, const char *text, size_t len)
 {
     bool quoted = len > 0 && text[0] == '"';
@@ -179,7 +180,7 @@ static void look_at_file(struct subject *s)
     char given[sizeof s->path];
     if (s->host[0] != '\0')
         return;
-    /* Whole, so that a complaint says where it was looked for. */
+    /* The full path, so that an error message says where it was searched. */
     snprintf(given, sizeof given, "%s", s->path);
     DWORD len = GetFullPathNameA(given, sizeof s->path, s->path, NULL);
     if (len == 0 || len >= sizeof s->path)
@@ -196,8 +197,8 @@ static void look_at_file(struct subject *s)
         (unsigned long long)data.nFileSizeHigh << 32 | data.nFileSizeLow;
 }
 
-/* All servers on the first processor that we may use, the load on the others.
- */
+/* Puts all servers on the first processor that we may use, the load on the
+ * others. */
 static void pin(struct options *o)
 {
     DWORD_PTR ours = 0;

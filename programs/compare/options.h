@@ -12,8 +12,8 @@ struct subject;
 struct options {
     enum mode mode;
     unsigned long rounds;
-    double seconds; /* measured, of each round of a scenario */
-    double budget;  /* seconds: no round is begun that would not end in it */
+    double seconds; /* measured, in each round of a scenario */
+    double budget;  /* seconds: a round that would exceed it is not begun */
     bool pin;       /* servers on the first processor, the load on the others */
     struct subject *subjects;
     size_t subject_count;
@@ -22,9 +22,9 @@ struct options {
     const char *csv;
 };
 
-/* Parse, and find the servers. --help and --version print and end the process
- * with EXIT_STOPPED; anything wrong, also a server that is not there, is said
- * on standard error and ends it with EXIT_USAGE. Main thread. */
+/* Parse the command line, and find the servers. --help and --version print and
+ * end the process with EXIT_STOPPED. Any mistake, also a server that is not
+ * there, is told on standard error and ends it with EXIT_USAGE. Main thread. */
 struct options options_parse(int argc, char **argv);
 void options_free(struct options *options);
 

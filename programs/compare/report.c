@@ -27,7 +27,7 @@ bool output_open(struct output *o, const char *name)
         return cannot("write", name, ERROR_FILENAME_EXCED_RANGE);
     snprintf(o->part, sizeof o->part, "%s.part", name);
 
-    /* The place itself: is it free, or a file that may be replaced? */
+    /* Is the place itself free, or a file that may be replaced? */
     DWORD attributes = GetFileAttributesA(name);
     if (attributes != INVALID_FILE_ATTRIBUTES &&
         (attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY)))
@@ -66,7 +66,8 @@ void output_drop(struct output *o)
 
 /* ---- JSON -------------------------------------------------------------- */
 
-/* Every `<` as \u003c: in a page, no text can then end the script around it. */
+/* Writes every `<` as \u003c: so in a page no text can end the script around
+ * it. */
 static void put_text(FILE *out, const char *text)
 {
     if (text == NULL) {
@@ -261,7 +262,7 @@ void report_json(const struct comparison *c, FILE *out)
 
 /* ---- the page ---------------------------------------------------------- */
 
-/* programs/compare/page.html, which is in this program as a resource (page.rc). */
+/* page.html, which is in this program as a resource (page.rc). */
 static const char *page_template(size_t *len)
 {
     HRSRC found = FindResourceA(NULL, "REPORT", (LPCSTR)RT_RCDATA);
@@ -292,7 +293,8 @@ void report_page(const struct comparison *c, FILE *out)
 
 /* ---- CSV --------------------------------------------------------------- */
 
-/* Quoted where needed; a text that a spreadsheet would run is made a text. */
+/* Quotes where needed. A text that a spreadsheet would run is made plain
+ * text. */
 static void put_cell(const char *text, FILE *out)
 {
     bool formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
@@ -326,7 +328,8 @@ static void put_row_head(const struct comparison *c, size_t scenario,
     put_cell(r->why, out);
 }
 
-/* A row for each round; one without figures for what is invalid. */
+/* Writes a row for each round, and one without figures for an invalid
+ * result. */
 static void put_rows(const struct comparison *c, size_t scenario,
                      size_t subject, FILE *out)
 {

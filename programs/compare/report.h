@@ -6,21 +6,21 @@
 
 #include "programs/compare/results.h"
 
-/* A file that is written beside its place and moved there when it is whole: an
- * older report stays until there is a new one. */
+/* A file that is written beside its place and moved there when it is complete:
+ * so an older report stays until there is a new one. */
 struct output {
     const char *name; /* NULL: not wanted */
     char part[MAX_PATH];
     FILE *file;
 };
 
-/* Before the run: nobody wants to learn afterwards that it was for nothing.
- * False, with the reason said on standard error, when the file cannot be
- * written. */
+/* Call this before the run: nobody wants to learn afterwards that the run was
+ * for nothing. False, with the reason on standard error, when the file cannot
+ * be written. */
 bool output_open(struct output *output, const char *name);
 
-/* Move it to its place. False, said on standard error, when that fails or not
- * all could be written. */
+/* Move it to its place. False, with the reason on standard error, when that
+ * fails or when not all could be written. */
 bool output_keep(struct output *output);
 
 /* Leave no trace of it. Harmless after output_keep(). */

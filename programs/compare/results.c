@@ -23,7 +23,7 @@ void comparison_make(struct comparison *c, const struct options *options)
     c->scenarios = scenarios_make(options, &c->scenario_count);
     size_t measurements = c->scenario_count * c->subject_count;
     c->results =
-        calloc(measurements + 1, sizeof *c->results); /* never for nothing */
+        calloc(measurements + 1, sizeof *c->results); /* never 0 of them */
     for (size_t i = 0; c->results != NULL && i < measurements; i++) {
         c->results[i].latency = histogram_new();
         c->results[i].rounds = calloc(options->rounds, sizeof(struct figures));

@@ -28,7 +28,7 @@ static inline bool is_known(double value)
 
 /* One server, one load, one round. */
 struct figures {
-    double seconds; /* measured: the rounds of a load need not be alike */
+    double seconds; /* measured: rounds of one load may differ in it */
     double echoes;  /* in that time, every byte compared */
     double echoes_per_s;
     double mib_per_s;
@@ -37,8 +37,9 @@ struct figures {
     double cpu_us_per_echo; /* of the server's process */
 };
 
-/* The rounds of one server under one load. One wrong byte in one of them, and
- * it is not valid any more: then `why` tells, and nothing of it is charted. */
+/* The rounds of one server under one load. One wrong byte in one of them makes
+ * the result invalid: then `why` tells the reason, and nothing of the result is
+ * charted. */
 struct result {
     char why[WHY_SIZE]; /* empty: valid */
     struct figures *rounds;
@@ -55,11 +56,11 @@ struct comparison {
     size_t subject_count;
     struct result *results; /* scenario_count times subject_count */
     unsigned rounds;        /* that are complete */
-    double began_ms;        /* on clock_ms() */
+    double began_ms;        /* by clock_ms() */
 };
 
-/* Make the table for options->subjects and their mode's scenarios, or take it
- * down. */
+/* Make the table for options->subjects and the scenarios of their mode, or free
+ * it. */
 void comparison_make(struct comparison *c, const struct options *options);
 void comparison_free(struct comparison *c);
 
@@ -72,7 +73,7 @@ void result_add(struct result *r, const struct figures *figures);
 /* Valid, and there is something to show. */
 bool result_counts(const struct result *r);
 
-/* The figure that stands `offset` bytes into them. */
+/* The figure that stands at `offset` bytes in the struct. */
 double figure_at(const struct figures *figures, size_t offset);
 
 /* The median of that figure over all rounds; NAN when there is none. */

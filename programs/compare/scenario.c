@@ -10,8 +10,8 @@
 
 enum { MESSAGE = 64, LARGE = 65536, DEPTH = 8 };
 
-/* All of them, in the order of the report. The first mode to have it: the
- * later ones do all that an earlier one does. */
+/* All scenarios, in the order of the report. `from` is the first mode that has
+ * it: a later mode does all that an earlier one does. */
 static const struct {
     struct scenario is;
     enum mode from;
@@ -55,7 +55,7 @@ static const struct {
      MODE_DEFAULT},
 };
 
-/* Of the plain echoes: the fewest clients, 64, and the most. */
+/* Chooses among the plain echoes: the fewest clients, 64, and the most. */
 static void choose_headline(struct scenario *list, size_t count)
 {
     size_t most = 0;

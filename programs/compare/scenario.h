@@ -28,14 +28,14 @@ struct scenario {
     bool headline;  /* the report quotes it in its first table */
 };
 
-/* Those of options->mode. The caller frees them. */
+/* The scenarios of options->mode. The caller frees them. */
 struct scenario *scenarios_make(const struct options *options, size_t *count);
 
-/* So few echoes: then there is a client that has not had its turn, and the
- * figures tell how a load begins, not how it goes. */
+/* True for so few echoes that some client has not had its turn. Then the
+ * figures tell how a load begins, not how it goes on. */
 bool scenario_too_short(const struct scenario *scenario, double echoes);
 
-/* From now on four times as long. False: it is as long as it can be. */
+/* Measure four times as long from now on. False: it is as long as it can be. */
 bool scenario_lengthen(struct scenario *scenario);
 
 /* "echo", as the report calls it. */

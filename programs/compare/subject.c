@@ -40,8 +40,8 @@ static void add(struct arguments *a, const char *item)
         a->items[a->count++] = item;
 }
 
-/* Its own arguments, cut at blanks, with the port for the first %p. True: the
- * port is among them. */
+/* Adds the server's own arguments, cut at blanks, with the port in place of the
+ * first %p. True: the port is among them. */
 static bool add_own(struct arguments *a, const char *own, unsigned short port)
 {
     const char *mark = strstr(own, "%p");
@@ -110,8 +110,8 @@ static bool start_process(struct running *r, bool ours, char *why, size_t size)
     return false;
 }
 
-/* Of a server that we have not met yet, try first whether it takes orders like
- * ours do. */
+/* With a server that we do not know yet, first try whether it takes the command
+ * line of ours. */
 static bool start_somehow(struct running *r, char *why, size_t size)
 {
     struct subject *s = r->subject;
@@ -167,7 +167,7 @@ bool subject_start(struct subject *s, struct running *r, char *why, size_t size)
 
 /* ---- stop -------------------------------------------------------------- */
 
-/* The first line that it wrote on its standard error. */
+/* Adds the first line that it wrote on its standard error. */
 static void add_last_words(struct server_process *process, char *why,
                            size_t size)
 {
@@ -185,7 +185,7 @@ void subject_abandon(struct running *r, char *why, size_t size)
     if (r->process == NULL)
         return;
     size_t len = strlen(why);
-    /* One that crashed may still be ending. */
+    /* A server that crashed may still be ending. */
     if (server_wait_exit(r->process, 500, &code) == SERVER_WAIT_OK)
         snprintf(why + len, size - len, "; its exit code was %lu (0x%lx)", code,
                  code);
@@ -201,7 +201,7 @@ bool subject_stop(struct running *r, char **output, char *why, size_t size)
     if (output != NULL)
         *output = NULL;
     if (r->process == NULL)
-        return true; /* not ours to stop */
+        return true; /* we did not start it */
     if (!server_alive(r->process)) {
         say(why, size, "it was gone before it was told to stop");
         subject_abandon(r, why, size);
@@ -246,9 +246,9 @@ static bool set_limits(SOCKET sock)
                       sizeof on) == 0;
 }
 
-/* A port stays taken for minutes after a connection (TIME_WAIT), and an
- * address has 16,384 to give away on Windows. This machine has more addresses
- * than one: 127.1.0.1 and so on, which nobody else uses. */
+/* A port stays in use for minutes after a connection (TIME_WAIT), and on
+ * Windows an address has only 16,384 ephemeral ports. This machine has more
+ * than one address: 127.1.0.1 and so on, which nobody else uses. */
 static bool bind_source(SOCKET sock, const struct sockaddr_in *to)
 {
     static unsigned long serial;

@@ -1,9 +1,10 @@
 /* subject.h -- one of the servers that are compared: start it, ask it, stop it
  *
- * Each start is a cold one, of the exe that people run. A server of our own
- * command line gets `--port N --stop-on-eof --quiet` and says when it is ready;
- * any other gets `--port N`, or whatever its own arguments say, and is ended by
- * force. One that runs already, perhaps elsewhere, is only talked to.
+ * Each start is a cold start of the exe that people run. A server with our own
+ * command line gets `--port N --stop-on-eof --quiet` and says when it is ready.
+ * Any other server gets `--port N`, or whatever its own arguments say, and is
+ * ended by force. With a server that runs already, perhaps elsewhere, we only
+ * talk.
  */
 #ifndef COMPARE_SUBJECT_H
 #define COMPARE_SUBJECT_H
@@ -39,7 +40,7 @@ struct counts {
     unsigned long threads; /* without clients */
 };
 
-/* Where the server itself says that its model ends. */
+/* The limit that the server itself tells. */
 struct capacity {
     unsigned long clients; /* 0: no figure */
     char why[160];         /* empty: it says nothing */
@@ -64,7 +65,7 @@ struct subject {
     unsigned short port;
 
     enum command_line command_line;
-    char unusable[WHY_SIZE]; /* why it could not be started; then left alone */
+    char unusable[WHY_SIZE]; /* why it could not start; then it is left out */
     struct counts counts;
     struct capacity capacity;
     unsigned long long exe_bytes;
@@ -82,25 +83,26 @@ struct running {
     double start_ms;
 };
 
-/* Start it and get a byte echoed. On failure `why` tells, and nothing runs. */
+/* Start it and get a byte echoed. On failure `why` tells the reason, and
+ * nothing runs. */
 bool subject_start(struct subject *subject, struct running *running, char *why,
                    size_t size);
 
-/* Stop it. False when it does not stop as asked, or was gone already. In any
- * case nothing of it is left. `output`, unless NULL, gets what it printed, to
- * be freed by the caller, or NULL. */
+/* Stop it. False when it does not stop as asked, or had ended already. In any
+ * case nothing of it is left. `output`, unless NULL, gets what the server
+ * printed, which the caller frees, or NULL. */
 bool subject_stop(struct running *running, char **output, char *why,
                   size_t size);
 
-/* Stop it by force: it is of no use any more. Adds to `why` what is known of
- * its end: an exit code, its own last words. */
+/* Stop it by force, because it is of no use any more. Adds to `why` what is
+ * known of its end: an exit code, a line that it wrote. */
 void subject_abandon(struct running *running, char *why, size_t size);
 
 /* Processor time so far in ms, or NAN. */
 double subject_cpu_ms(const struct running *running);
 
-/* A connection to it with TCP_NODELAY and a time limit for send and receive;
- * INVALID_SOCKET, and why. */
+/* Connect to it, with TCP_NODELAY and a time limit for send and receive.
+ * Returns INVALID_SOCKET, with the reason in `why`, if that fails. */
 SOCKET subject_dial(const struct running *running, char *why, size_t size);
 
 /* Get one byte echoed. */

@@ -70,7 +70,7 @@ static void print_troubles(const struct comparison *c)
     }
 }
 
-/* Where a load was measured longer than asked for. */
+/* Tells which loads were measured longer than asked for. */
 static void print_lengthened(const struct comparison *c)
 {
     const char *before = "\n";

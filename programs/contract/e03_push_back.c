@@ -1,4 +1,4 @@
-/* e03_push_back.c -- E3: whoever does not read is not read from */
+/* e03_push_back.c -- E3: a client that does not read is not read from */
 #include "common/win.h"
 
 #include "programs/contract/peer.h"
@@ -22,7 +22,7 @@ static struct peer *stuffed_client(struct test *t)
 
 static void must_stall(struct test *t)
 {
-    /* Long enough for a server that a loaded machine makes wait. */
+    /* Long enough for a server that has to wait on a loaded machine. */
     peers_stall(t, stillness(t, 1000), limit(t, 6 * ANSWER_MS));
     for (struct peer *p = t->peers; p != NULL; p = p->next)
         if (p->mute && p->sent == p->quota)

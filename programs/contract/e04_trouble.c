@@ -45,8 +45,8 @@ static void reset_at_once(struct test *t)
     still_served(watching);
 }
 
-/* Send until nothing moves: the server is now inside, or waits to finish, a
- * send to this client. Then cut the line. */
+/* Send until nothing moves: the server is now inside a send to this client, or
+ * waits to finish one. Then reset the connection. */
 static void reset_mid_send(struct test *t)
 {
     struct peer *watching = bystander(t);
@@ -91,7 +91,7 @@ static void vanish(struct test *t)
          "the server takes no harm", TIMES);
     for (unsigned i = 0; i < TIMES; i++) {
         struct peer *p = peer_begin(t);
-        if (i % 3 != 0) /* every third does not even wait to be accepted */
+        if (i % 3 != 0) /* every third client does not wait to be accepted */
             peer_settle(p, limit(t, ANSWER_MS));
         if (i % 2 == 0)
             peer_reset(p);

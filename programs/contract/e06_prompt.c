@@ -1,4 +1,5 @@
-/* e06_prompt.c -- E6: no client waits for a clock, and an idle server does nothing */
+/* e06_prompt.c -- E6: no client waits for a clock, and an idle server does
+ * nothing */
 #include "common/win.h"
 
 #include <stdlib.h>
@@ -12,7 +13,8 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The middle one: a loaded machine spoils some measurements, not most. */
+/* The value in the middle: a loaded machine spoils some measurements, not
+ * most. */
 static double median(double *values, size_t count)
 {
     qsort(values, count, sizeof *values, by_size);

@@ -18,8 +18,8 @@ static void fill_places(struct test *t)
         peer_echo(peer_at(t, n), 10);
 }
 
-/* One client too many. A server may close before or after it has seen the
- * connection come; the client sees an end or a reset, never an echo. */
+/* This client is one too many. A server may close before or after it has
+ * noticed the connection; the client sees an end or a reset, never an echo. */
 static void expect_refusal(struct test *t)
 {
     struct peer *p = peer_begin(t);
@@ -114,8 +114,8 @@ static void refusal_logged(struct test *t)
              "no `, 1 refused` in it");
 }
 
-/* Many clients at once. The last to join leaves first: the order in which
- * mistakes with array indexes show. */
+/* Many clients at once. The last client to join leaves first: this order shows
+ * mistakes with array indexes. */
 static void many(struct test *t, unsigned count)
 {
     static const char wall[] =

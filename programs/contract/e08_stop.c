@@ -85,8 +85,9 @@ static void all_states(struct test *t)
     nobody_listens(t);
 }
 
-/* A server that looks for the order to stop only when nothing else is left to
- * do, or in a queue where it comes last, does not hear it now. */
+/* A server may look for the order to stop only when nothing else is left to do,
+ * or in a queue where the order comes last. Such a server does not notice it
+ * now. */
 static void under_load(struct test *t)
 {
     enum { BUSY = 50, BITE = 64, RUN_UP_MS = 300, SLICE_MS = 20 };
@@ -180,8 +181,8 @@ static const char key_hint[] =
     "handler of SetConsoleCtrlHandler() does not wake the wait (the key "
     "interrupts no Winsock call by itself), or the server waits for clients.";
 
-/* An exit code of 0 is not enough: Wine ends a program that does not handle the
- * key with 0, too. */
+/* An exit code of 0 is not enough: under Wine a program that does not handle
+ * the key ends with 0, too. */
 static void expect_summary(struct test *t)
 {
     if (!t->suite->full)
@@ -221,8 +222,8 @@ static void ctrl_break(struct test *t)
     expect_summary(t);
 }
 
-/* Whether the second key still finds the server at work is a race that a good
- * server wins: then it has ended with 0. If the key comes first, 1. */
+/* The second key and the end of the server are in a race, which a good server
+ * wins: then it has ended with 0. If the key comes first, it ends with 1. */
 static void second_key(struct test *t)
 {
     own_server(t, TARGET_CONSOLE, NULL);

@@ -53,7 +53,7 @@ static void port_taken(struct test *t)
     }
     if (!t->suite->full) {
         run_result_free(&result);
-        return; /* how it says so is the suite's own style */
+        return; /* the rest is a rule only for servers with our options */
     }
     step(t, "look at its end", "exit code 3");
     expect_code(t, &result, 3, start_hint);

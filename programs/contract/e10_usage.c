@@ -7,8 +7,8 @@
 
 #include "programs/contract/peer.h"
 
-/* Each must end with code 2, name what is wrong and point to --help, and leave
- * standard output alone. */
+/* The server must end with code 2, name what is wrong, point to --help, and
+ * print nothing on standard output. */
 static void expect_usage(struct test *t, const char *const *args,
                          const char *word)
 {
@@ -74,7 +74,8 @@ static void bad_words(struct test *t)
 }
 
 /* Models with workers take --threads; the others have to say why they do not.
- * Which is which is not ours to know: both are right if they are clear. */
+ * The suite does not know which models have workers: both answers are right if
+ * they are clear. */
 static void threads_option(struct test *t)
 {
     expect_usage(t, (const char *[]){"--threads", "0", NULL}, "--threads");

@@ -5,8 +5,8 @@
 
 #include "programs/contract/peer.h"
 
-/* All of 127.0.0.0/8 is this machine. So 127.0.0.2 tells a server that listens
- * on 127.0.0.1 from one that listens everywhere, without any network. */
+/* All of 127.0.0.0/8 is this machine. So 127.0.0.2 shows whether a server
+ * listens on 127.0.0.1 only or everywhere, without any network. */
 static void loopback_only(struct test *t)
 {
     own_server(t, TARGET_PLAIN, NULL);

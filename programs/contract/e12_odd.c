@@ -74,8 +74,8 @@ static void come_and_go(struct test *t, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct peer *p = peer_connect(t);
         peer_echo(p, 20);
-        /* A reset leaves no TIME_WAIT here, so ports do not run out. Every
-         * 20th leaves in good order. */
+        /* A reset leaves no TIME_WAIT here, so ports do not run out. Every 20th
+         * client closes in the orderly way. */
         if (i % 20 == 0) {
             p->fin = true;
             peer_settle(p, limit(t, ANSWER_MS));
@@ -83,12 +83,12 @@ static void come_and_go(struct test *t, unsigned count)
         } else {
             peer_reset(p);
         }
-        peers_free(t); /* or looking through them would slow us down */
+        peers_free(t); /* a long list of peers would slow us down */
     }
 }
 
-/* The server closes its side a moment after we did: look until it has no more
- * than so many handles, or until it has closed nothing more for a while. */
+/* The server closes its side a moment after us. So look until it has at most
+ * `handles` handles, or until it has closed nothing more for a while. */
 static struct server_usage come_to_rest(struct test *t, unsigned long handles)
 {
     enum { WHILE_MS = 300, LOOK_MS = 50 };

@@ -1,9 +1,9 @@
-/* pattern.h -- what peers send: bytes that know their place
+/* pattern.h -- what peers send: bytes whose place can be found
  *
  * Byte n of stream s is a function of n and s alone and looks random. So each
  * byte that comes back can be checked without remembering it, and a wrong one
- * tells where it came from: from another place of the same stream (bytes lost,
- * sent again or swapped) or from another client's stream.
+ * shows its origin: another place of the same stream (bytes lost, sent again or
+ * swapped) or another client's stream.
  */
 #ifndef CONTRACT_PATTERN_H
 #define CONTRACT_PATTERN_H
@@ -11,16 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The two streams that are not random. Byte n has the value n % 256; or is a
- * letter, which no server has trouble with. */
+/* Two streams are not random. In the first, byte n has the value n % 256. In
+ * the second it is a letter, which no server has trouble with. */
 #define PATTERN_COUNT   0u
 #define PATTERN_LETTERS 1u
 
-/* Bytes from, from + 1, ... of the stream. */
+/* Fill `out` with bytes from, from + 1, ... of the stream. */
 void pattern_fill(uint64_t stream, uint64_t from, char *out, size_t len);
 
-/* Where in bytes low ... high of the stream these bytes stand, or PATTERN_NOT.
- * Fewer than PATTERN_LEAST bytes are never found: they could stand anywhere. */
+/* Returns where in bytes low ... high of the stream these bytes stand, or
+ * PATTERN_NOT. Fewer than PATTERN_LEAST bytes are never found: they could stand
+ * anywhere. */
 #define PATTERN_NOT   UINT64_MAX
 #define PATTERN_LEAST 6u
 uint64_t pattern_find(uint64_t stream, uint64_t low, uint64_t high,

@@ -49,8 +49,8 @@ static void close_socket(struct peer *p)
     p->connecting = false;
 }
 
-/* What the server did to this peer. Returns only for a tolerant one, which is
- * out of the game from then on. */
+/* Reports what the server did to this peer. Returns only for a tolerant peer,
+ * which takes no part any more from then on. */
 static void trouble(struct peer *p, enum trouble kind, int error,
                     const char *what)
 {
@@ -134,8 +134,8 @@ static bool from_own_stream(struct peer *p, uint64_t at, const char *bytes,
     return true;
 }
 
-/* True if the client sent the first of these bytes. What comes behind them can
- * be from somebody else: several clients' bytes can be mixed, in pieces of any
+/* True if the client sent the first of these bytes. The bytes behind them can
+ * be from another client: several clients' bytes can be mixed, in pieces of any
  * length. */
 static bool did_send(const struct peer *o, const char *bytes, size_t len)
 {
@@ -394,8 +394,8 @@ static bool on_event(struct peer *p, short events, short happened)
     if (p->connecting)
         return (happened & POLLWRNORM) != 0 || broken ? finish_connect(p)
                                                       : false;
-    /* In before out: a peer that only pushes would meet the reset of a full
-     * connection before it has read what came first. */
+    /* Receive first, then send: otherwise a peer that only sends would meet the
+     * reset of a full connection before it has read what came first. */
     if ((events & POLLRDNORM) != 0 && happened != 0)
         moved = move_in(p) || moved;
     if (p->sock != INVALID_SOCKET && (events & POLLWRNORM) != 0 &&
@@ -412,8 +412,9 @@ static struct {
     size_t from; /* where the next round begins */
 } poll_set;
 
-/* So many at most in one wait, and so long when there are others: a wait costs
- * something for each socket in it, also for those that stay silent. */
+/* One wait has at most so many sockets, and takes at most so long when there
+ * are more. For a wait costs something for each socket in it, also for a silent
+ * one. */
 enum { POLLED_AT_ONCE = 256, TURN_MS = 20 };
 
 static void poll_add(struct peer *p, short events)
@@ -438,12 +439,12 @@ static int poll_sockets(WSAPOLLFD *fds, size_t count, unsigned long ms)
     return ready;
 }
 
-/* Wine's server turns round and round, with all that a processor can give, as
- * long as anybody waits for a socket that has something to read, and be it for
- * room to send. So a peer that leaves its echoes unread does not wait for room:
- * it looks for it, and once more after TRY_MS. True if something moved. (It does
- * not simply try to send: under Wine 10 the server then does not notice when
- * this peer resets the connection.) */
+/* Wine's server spins, and uses a whole processor, as long as anybody waits for
+ * a socket that has something to read, even if the wait is only for room to
+ * send. So a peer that leaves its echoes unread does not wait for room: it
+ * looks whether there is room, and looks again after TRY_MS. True if something
+ * moved. (It does not simply try to send: under Wine 10 the server then does
+ * not notice when this peer resets the connection.) */
 enum { TRY_MS = 10 };
 
 static bool try_to_send(struct peer *p, double now)
@@ -456,8 +457,9 @@ static bool try_to_send(struct peer *p, double now)
     return moved;
 }
 
-/* Move the peers that do not wait, collect the sockets of those that do. Makes
- * `deadline` as early as one of the former wants to go on. */
+/* Move the peers that do not wait, and collect the sockets of those that do. If
+ * a peer of the first kind wants to go on before `deadline`, set `deadline` to
+ * that time. */
 static bool poll_collect(struct test *t, double *deadline)
 {
     double now = clock_ms();
@@ -487,8 +489,8 @@ static bool round_once(struct test *t, double deadline)
     bool moved = poll_collect(t, &deadline);
     unsigned long left = clock_left(deadline);
     if (poll_set.count == 0) {
-        /* Only peers that leave echoes unread, or none at all. Nothing to wait
-         * for but time, and nothing can happen meanwhile. */
+        /* There are only peers that leave echoes unread, or none at all. So
+         * only time can be waited for, and nothing can happen meanwhile. */
         Sleep(left < 20 ? left : 20);
         return moved;
     }
@@ -543,8 +545,9 @@ static struct peer *first_busy(struct test *t)
 
 void peers_settle_within(struct test *t, unsigned long ms)
 {
-    /* The limit is for standing still; what moves has more time, not endless
-     * time: a byte now and then is no echo server either. */
+    /* The limit is for peers that stand still. Peers that move have more time,
+     * but not endless time: a server that sends only a byte now and then is no
+     * echo server either. */
     double still = clock_ms() + ms, end = clock_ms() + ms * 20.0;
     for (struct peer *busy; (busy = first_busy(t)) != NULL;) {
         double deadline = still < end ? still : end;
@@ -656,7 +659,7 @@ struct peer *serves(struct test *t)
     step(t, "connect a client, send 100 letters", "they come back");
     struct peer *p = peer_connect(t);
     uint64_t stream = p->stream;
-    p->stream = PATTERN_LETTERS; /* what comes later tests other bytes */
+    p->stream = PATTERN_LETTERS; /* a later step tests other bytes */
     peer_echo(p, 100);
     p->stream = stream;
     return p;

@@ -1,8 +1,8 @@
 /* peer.h -- a client of the server under test
  *
  * A peer sends bytes of its own pattern and checks everything that comes back.
- * Peers only move while one of the functions below that wait runs, and then all
- * of a test's peers move at once: one loop over non-blocking sockets. Each wait
+ * Peers move only while one of the waiting functions below runs. Then all of a
+ * test's peers move at once, in one loop over non-blocking sockets. Each wait
  * has a time limit, so a server that hangs cannot hang the suite. A peer that
  * meets trouble fails its test, unless it is `tolerant`.
  */
@@ -41,13 +41,13 @@ struct peer {
 struct peer *peer_connect(struct test *t);
 void peers_connect(struct test *t, size_t count);
 
-/* Start to connect, wait for nothing. */
+/* Start to connect, and do not wait. */
 struct peer *peer_begin(struct test *t);
 
 /* The peer with this number, 1 for the first of the test. */
 struct peer *peer_at(struct test *t, unsigned number);
 
-/* Have `bytes` more to send; they go when the test waits. */
+/* Give the peer `bytes` more to send; they are sent when the test waits. */
 void peer_say(struct peer *p, uint64_t bytes);
 
 /* Wait until each peer has sent all and has all of it back; a peer with `fin`
@@ -55,8 +55,8 @@ void peer_say(struct peer *p, uint64_t bytes);
 void peers_settle(struct test *t);
 void peers_settle_within(struct test *t, unsigned long ms);
 
-/* The same for one peer; the others move along as far as they get. Returns how
- * long it took, in ms. */
+/* The same for one peer; the others move meanwhile, but are not waited for.
+ * Returns how long it took, in ms. */
 double peer_settle(struct peer *p, unsigned long ms);
 
 /* peer_say() and peer_settle() with the usual limit. */
@@ -73,15 +73,16 @@ void peer_expect_nothing(struct peer *p, unsigned long ms);
  * not. What it sends before that is read and must be right. */
 bool peer_expect_end(struct peer *p, unsigned long ms);
 
-/* Close at once; peer_reset() so that the server sees a reset. The peer stays
- * in the list, out of the game. */
+/* Close at once; peer_reset() closes so that the server sees a reset. The peer
+ * stays in the list, but takes no part any more. */
 void peer_close(struct peer *p);
 void peer_reset(struct peer *p);
 
 /* Close all peers of a test and forget them. */
 void peers_free(struct test *t);
 
-/* Whether a newcomer is accepted and gets `bytes` back; fails nothing. */
+/* Returns whether a newcomer is accepted and gets `bytes` back; it never fails
+ * the test. */
 bool peer_try_echo(struct test *t, uint64_t bytes, unsigned long ms);
 
 #endif

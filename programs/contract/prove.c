@@ -1,9 +1,9 @@
 /* prove.c -- each case fails for the mistake it is made for
  *
- * A test that cannot fail proves nothing. So every case is run against a
- * server that has exactly the mistake the case is there for (programs/contract/broken),
- * and it has to fail, with the hint that names this mistake; and against the
- * same server without a mistake, where it has to pass.
+ * A test that cannot fail proves nothing. So every case runs against a server
+ * that has exactly the mistake which the case is made for (broken/broken.c).
+ * There it has to fail, with the hint that names this mistake. It also runs
+ * against the same server without a mistake, and there it has to pass.
  */
 #include "common/win.h"
 
@@ -13,8 +13,8 @@
 
 #include "programs/contract/suite.h"
 
-/* Waiting for something that will not come is most of the time here, so the
- * limits are shorter than for a server that may be good. */
+/* Most of the time here goes into waiting for something that will not come. So
+ * the limits are shorter than for a server that may be good. */
 #define PROVE_SCALE 0.4
 
 struct proof {
@@ -80,7 +80,7 @@ static void prove_one(const struct suite *suite, const struct proof *proof,
     test_free(&test);
 }
 
-/* Tick off a case, to see at the end which have no bug. */
+/* Mark a case, to see at the end which cases have no bug. */
 static void mark_proven(bool *proven, const struct contract_case *what)
 {
     size_t n = 0;
@@ -89,7 +89,7 @@ static void mark_proven(bool *proven, const struct contract_case *what)
             proven[n++] |= k == what;
 }
 
-/* Without a bug every case has to pass, or what it finds says nothing. */
+/* Without a bug every case has to pass, or its failures prove nothing. */
 static void prove_innocence(struct suite *suite, bool *proven,
                             struct tally *tally)
 {

@@ -89,8 +89,8 @@ int report_end(const struct test *tests, size_t count)
 
 /* ---- JUnit ---------------------------------------------------------------- */
 
-/* XML knows no other characters below the space than these, not even escaped;
- * and what a server prints need not be UTF-8. */
+/* XML allows no other characters below the space than these, not even escaped;
+ * and the output of a server need not be UTF-8. */
 static void put_xml(FILE *out, const char *text)
 {
     for (; *text != '\0'; text++) {

@@ -31,7 +31,7 @@ static void check_server(struct test *t)
 {
     char why[1024];
     /* After a failure the server is replaced anyway; a short look is enough to
-     * tell a dead one. */
+     * recognize a dead one. */
     unsigned long ms = limit(t, t->verdict == FAILED ? 500 : ANSWER_MS);
     if (t->may_end || target_check(t, t->target, ms, why, sizeof why))
         return;

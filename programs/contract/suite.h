@@ -1,10 +1,10 @@
 /* suite.h -- what every contract case is written with
  *
  * A case is one function. It starts from a clear state, says what it does in
- * numbered steps, talks to the server through peers (peer.h) and ends by
+ * numbered steps, and talks to the server through peers (peer.h). It ends by
  * returning, which is a pass, or by fail() or skip(), which do not return: they
- * go back to the runner, and it closes the sockets and servers that the case
- * has opened. Everything here runs on one thread.
+ * go back to the runner. The runner closes the sockets and servers that the
+ * case has opened. Everything here runs on one thread.
  *
  *     static void one_byte(struct test *t)
  *     {
@@ -39,7 +39,7 @@ enum need {
     NEED_STRICT = 4   /* --strict: more than a simple server need do */
 };
 
-/* Ways in which a connection disappoints. */
+/* Ways in which a connection can go wrong. */
 enum trouble {
     REFUSED,     /* connect() fails */
     NO_CONNECT,  /* connect() does not end */
@@ -123,8 +123,9 @@ struct test {
 
 /* ---- for cases (test.c) --------------------------------------------------- */
 
-/* Begin a numbered step: what is done, and what has to come of it. The last one
- * begun is the one that failed. Both are formats for what follows them. */
+/* Begin a numbered step: what is done, and what has to result. If the case
+ * fails, its last step is the one that failed. Both texts are formats for the
+ * values that follow them. */
 void step(struct test *t, const char *action, const char *expect, ...);
 
 /* End the case. `hint` names the likely mistake, or says that there are several
@@ -134,19 +135,20 @@ _Noreturn void fail(struct test *t, const char *hint, const char *observed, ...)
 _Noreturn void skip(struct test *t, const char *reason, ...)
     __attribute__((format(gnu_printf, 2, 3)));
 
-/* The hint that fits this case best when a peer meets that trouble. */
+/* Set the hint that fits this case best when a peer meets that trouble. */
 void hint_for(struct test *t, enum trouble trouble, const char *hint);
 
-/* First of all in a case whose hints presume a server that answers: connect a
- * client, echo a few bytes, and keep it. */
+/* Call this first in a case whose hints presume a server that answers. It
+ * connects a client, echoes a few bytes, and keeps the client. */
 struct peer *serves(struct test *t);
 
 /* A time limit in milliseconds, stretched by --scale. */
 unsigned long limit(const struct test *t, unsigned long ms);
 
-/* How long nothing has to happen until a case believes that nothing will, in
- * milliseconds. Shorter with a --scale below 1, but never longer: on a slow
- * machine too few bytes may move by then, and that blames nobody. */
+/* How many milliseconds have to pass without an event before a case believes
+ * that nothing will happen. It is shorter with a --scale below 1, but never
+ * longer: on a slow machine too few bytes may have moved by then, but no server
+ * is blamed for that. */
 unsigned long stillness(const struct test *t, unsigned long ms);
 
 /* The usual limit for any single answer. */
@@ -168,8 +170,8 @@ enum target_flag {
  * NULL), and let the case's peers connect to it. */
 void own_server(struct test *t, unsigned flags, const char *const *args);
 
-/* Run the server with --arg and these arguments, none of the usual ones, to
- * the end of it. For command lines that it must refuse, or answer. */
+/* Run the server with --arg and these arguments, but none of the usual ones,
+ * until it ends. This is for command lines that it must refuse, or answer. */
 struct run_result {
     unsigned long exit_code;
     char *out, *err; /* freed with the test */
@@ -178,7 +180,7 @@ void run_server(struct test *t, const char *const *args,
                 struct run_result *result);
 void run_result_free(struct run_result *result);
 
-/* Fail, and free the result, unless it ended with this exit code. */
+/* Fail, and free the result, unless the run ended with this exit code. */
 void expect_code(struct test *t, struct run_result *result, unsigned long code,
                  const char *hint);
 
@@ -191,15 +193,16 @@ void expect_exit(struct test *t, unsigned long code, unsigned long ms,
 struct server_usage measure(struct test *t);
 
 /* Fail unless the case's server does nothing for a second while nothing is
- * asked of it: it may use so much of one processor, in per cent. A server that
- * waits uses none; one that spins uses all that it gets, which is little where
- * others want the processor too. So the limit is low. But a server may still
- * have been busy with what came before, and Windows counts in steps of 1.6 per
- * cent: only one that is over the limit three times running is blamed. */
+ * asked of it: it may use IDLE_PERCENT of one processor. A server that waits
+ * uses nothing. A server that spins uses all that it gets, which is little when
+ * other programs want the processor too. So the limit is low. But a server may
+ * still be busy with what came before, and Windows counts in steps of 1.6 per
+ * cent. So only a server that is over the limit three times in a row is
+ * blamed. */
 enum { IDLE_PERCENT = 1 };
 void expect_idle(struct test *t, const char *hint);
 
-/* The port of a target, in host order; and one that nobody uses just now. */
+/* The port of a target, in host order; and a port that nobody uses just now. */
 unsigned short target_port(const struct target *target);
 unsigned short free_port(void);
 
@@ -210,13 +213,13 @@ unsigned short free_port(void);
 bool suite_probe(struct suite *suite, char *why, size_t size);
 
 /* Run one case from a clear state. `shared` holds the server that cases may
- * share, and starts it again when one has spoilt it. The result is in *t until
- * test_free(). */
+ * share; it is started again when a case has spoilt it. The result is in *t
+ * until test_free(). */
 void test_run(struct test *t, const struct contract_case *what,
               struct suite *suite, struct target **shared);
 void test_free(struct test *t);
 
-/* Start what cases share; NULL and a reason when that fails. */
+/* Start the server that cases share; NULL and a reason when that fails. */
 struct target *target_start(struct suite *suite, unsigned flags,
                             const char *const *args, char *why, size_t size);
 void target_free(struct target *target);
@@ -235,8 +238,8 @@ void *xrealloc(void *old, size_t size);
 char *format_text(const char *format, ...)
     __attribute__((format(gnu_printf, 1, 2)));
 
-/* Make one line of plain characters of it: part of what we print comes from the
- * server, and may hold anything. In place. */
+/* Make the text, in place, one line of plain characters: part of what we print
+ * comes from the server, and may hold anything. */
 void make_plain(char *text);
 
 /* Whether --only asks for this case. */

@@ -121,7 +121,7 @@ static bool set_address(struct target *target)
     const char *text = target->ready.address;
     if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
-        /* 0.0.0.0 is to listen on, not to connect to. */
+        /* 0.0.0.0 is an address to listen on, not to connect to. */
         if (v4->sin_addr.s_addr == htonl(INADDR_ANY))
             v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     } else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
@@ -192,8 +192,8 @@ void target_free(struct target *target)
     free(target);
 }
 
-/* Whether anybody listens at --connect, for a suite that would otherwise blame
- * every case on it. */
+/* Whether anybody listens at --connect. Otherwise every case would fail for
+ * this one reason. */
 static bool answers_connect(const struct target *target)
 {
     const struct sockaddr *to = (const struct sockaddr *)&target->address;
@@ -347,7 +347,7 @@ static bool has_ended(struct target *target, char *why, size_t size)
 bool target_check(struct test *t, struct target *target, unsigned long ms,
                   char *why, size_t size)
 {
-    /* A server takes a moment to notice that its clients are gone, and may be
+    /* A server takes a moment to notice that its clients have left, and may be
      * at its limit until then. */
     double deadline = clock_ms() + ms;
     do {
@@ -356,7 +356,7 @@ bool target_check(struct test *t, struct target *target, unsigned long ms,
         if (peer_try_echo(t, 64, clock_left(deadline)))
             return target->process == NULL ||
                    !sanitizer_report(target, why, size);
-        Sleep(10); /* between two attempts, where nothing tells us more */
+        Sleep(10); /* between two attempts: no event tells us more */
     } while (clock_left(deadline) > 0);
     snprintf(why, size, "a new client gets no echo within %lu ms", ms);
     return false;
@@ -377,7 +377,7 @@ void expect_idle(struct test *t, const char *hint)
         peers_stall(t, limit(t, 200), limit(t, 2000));
         struct server_usage before = measure(t);
         double begun = clock_ms();
-        Sleep(IDLE_WINDOW_MS); /* not to wait for something: to see nothing */
+        Sleep(IDLE_WINDOW_MS); /* not to wait for an event, but to see none */
         struct server_usage after = measure(t);
         percent = (after.cpu_ms - before.cpu_ms) * 100.0 / (clock_ms() - begun);
         if (percent <= IDLE_PERCENT)

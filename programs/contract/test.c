@@ -74,7 +74,8 @@ void step(struct test *t, const char *action, const char *expect, ...)
 {
     t->steps = xrealloc(t->steps, (t->step_count + 1) * sizeof *t->steps);
     struct step *made = &t->steps[t->step_count++];
-    /* One list of values serves both formats, the action's come first. */
+    /* One list of values serves both formats; the values of the action come
+     * first. */
     char *both = format_text("%s\n%s", action, expect);
     va_list list;
     va_start(list, expect);
@@ -87,14 +88,14 @@ void step(struct test *t, const char *action, const char *expect, ...)
     made->expect = line_end + 1; /* freed with the action */
 }
 
-/* What the server's process says to a failure: an ended server explains it
- * better than whatever the client saw. NULL while it runs. */
+/* How the server's process explains a failure: that the server has ended says
+ * more than what the client saw. NULL while it runs. */
 static char *server_gone(struct test *t)
 {
     unsigned long code = 0;
     if (t->target == NULL || t->target->process == NULL || t->may_end)
         return NULL;
-    /* A crashing process takes a moment to be gone. */
+    /* A crashing process takes a moment to end. */
     if (server_wait_exit(t->target->process, 300, &code) != SERVER_WAIT_OK)
         return NULL;
     char *said = server_output(t->target->process, SERVER_STDERR);

@@ -10,10 +10,10 @@
  * Two threads, each with one plain blocking job, because an echo client must
  * send and receive at the same time: one that sends everything first and reads
  * afterwards hangs as soon as the server, pushed back, stops reading. The main
- * thread watches the clock. The same three serve a person, who types lines,
- * and a pipe, which may bring a film.
+ * thread watches the clock. The same three threads serve a person, who types
+ * lines, and a pipe, which may bring a film.
  *
- * Only echoed bytes go to standard output; all talk goes to standard error.
+ * Only echoed bytes go to standard output; all messages go to standard error.
  */
 #include "common/win.h"
 
@@ -34,7 +34,7 @@ enum {
     BLOCK = 16 * 1024,    /* bytes read and sent in one piece */
     LEDGER = 1024 * 1024, /* most bytes on their way at once */
     TRIPS = 16 * 1024,    /* round trips remembered, the latest ones */
-    END_MS = 10,          /* for the threads to leave, and how often */
+    END_MS = 10,          /* each wait for the threads to leave */
     END_TRIES = 20,
     CTRL_D = 4,
     CTRL_Z = 26
@@ -50,7 +50,7 @@ struct client {
     HANDLE over; /* set as soon as `ending` is known */
 
     SRWLOCK lock;               /* guards all that follows */
-    CONDITION_VARIABLE changed; /* more is back, or it is over */
+    CONDITION_VARIABLE changed; /* more is back, or the run is over */
     enum ending ending;
     const char *failed_call;
     unsigned long failed_code;
@@ -62,7 +62,7 @@ struct client {
     bool writing;           /* the receiver waits for standard output */
     ULONGLONG silent_since; /* milliseconds; the last sign of life */
 
-    /* One block at a time is timed: the next one when the last is back. */
+    /* One block at a time is timed: the next one after the last one is back. */
     unsigned long long timed_end;
     uint64_t timed_from; /* clock_ns() */
     unsigned long long trip_count;
@@ -75,7 +75,7 @@ static struct client client;
 
 /* ---- how it ends ------------------------------------------------------- */
 
-/* The first call wins: what comes after it are only consequences. */
+/* The first call counts: later ones are only consequences of it. */
 static void finish(struct client *c, enum ending how, const char *call,
                    unsigned long code)
 {
@@ -111,9 +111,10 @@ static void say(const struct client *c, const char *format, ...)
 
 /* ---- sending ----------------------------------------------------------- */
 
-/* Enter a block into the ledger; before it is sent, because its echo may come
- * back before send() returns. Waits for room, and that wait ends: something
- * comes back, or the main thread loses patience. False: it is over. */
+/* Enter a block into the ledger. This is done before it is sent, because its
+ * echo may come back before send() returns. Waits for room, and that wait ends:
+ * bytes come back, or the main thread's time limit passes. False: the run is
+ * over. */
 static bool ledger_add(struct client *c, const unsigned char *block, int len)
 {
     AcquireSRWLockExclusive(&c->lock);
@@ -267,7 +268,7 @@ static unsigned __stdcall receiver(void *arg)
             return 0;
         }
     }
-    /* The end of the stream is right only as the answer to our own. */
+    /* The end of the stream is right only as the answer to our own end. */
     AcquireSRWLockExclusive(&c->lock);
     bool all_back = c->half_closed && c->back == c->sent;
     ReleaseSRWLockExclusive(&c->lock);
@@ -295,19 +296,20 @@ static void watch(struct client *c)
     }
 }
 
-/* Ends the calls that the two wait in, and waits until both have left: under
- * Wine a thread that is killed while it leaves takes the exit code along.
- * CancelIoEx() ends recv() and send(), CancelSynchronousIo() ReadFile() and
- * WriteFile(); again and again, because a thread may be on its way into the
- * call. False: one has not left, because its call cannot be cancelled (Wine:
- * ReadFile). It ends with the process, and the socket may still be its own. */
+/* Ends the calls that the two threads wait in, and waits until both have ended:
+ * under Wine a thread that is killed while it ends can change the exit code of
+ * the process. CancelIoEx() ends recv() and send(); CancelSynchronousIo() ends
+ * ReadFile() and WriteFile(). Both are called again and again, because a thread
+ * may be on its way into the call. False: a thread has not ended, because its
+ * call cannot be cancelled (Wine: ReadFile). It ends with the process, and may
+ * still use the socket. */
 static bool end_threads(struct client *c, HANDLE threads[2])
 {
     DWORD got = WAIT_TIMEOUT;
     for (int tries = 0;
          got == WAIT_TIMEOUT && (c->ending == ALL_BACK || tries < END_TRIES);
          tries++) {
-        CancelIoEx((HANDLE)c->sock, NULL); /* all fail where nobody waits */
+        CancelIoEx((HANDLE)c->sock, NULL); /* all fail if no thread waits */
         CancelSynchronousIo(threads[0]);
         CancelSynchronousIo(threads[1]);
         got = WaitForMultipleObjects(2, threads, TRUE, END_MS);

@@ -14,14 +14,15 @@ enum {
     BUFFER_MOST = 64 * 1024,
     PORTS_PER_ADDRESS = 10000, /* of the 16384 that Windows hands out */
     ADDRESSES = 200,
-    STOP_PATIENCE_S = 1 /* for what is owed when the user wants to go */
+    STOP_PATIENCE_S = 1 /* for owed echoes, when the user wants to end */
 };
 
 static const uint64_t second = 1000000000;
 
 /* ---- how it ends ------------------------------------------------------- */
 
-/* Free for the next connection, or for good, once nothing is pending. */
+/* Once nothing is pending, frees it for the next connection, or takes it out of
+ * use. */
 static void conn_release(struct worker *w, struct conn *c)
 {
     if (c->in.pending || c->out.pending)
@@ -38,9 +39,9 @@ static void conn_release(struct worker *w, struct conn *c)
     }
 }
 
-/* Cancel, await the packets, and only then close: closing a socket on which
- * something is pending makes Windows send a reset (Wine does not), and its
- * memory stays the system's until the packet is here. */
+/* Cancel, await the packets, and only then close: closing a socket on which an
+ * operation is pending makes Windows send a reset (Wine does not), and the
+ * operation's memory stays the system's until its packet is here. */
 static void conn_close(struct worker *w, struct conn *c)
 {
     c->state = CONN_CLOSING;
@@ -50,7 +51,7 @@ static void conn_close(struct worker *w, struct conn *c)
     conn_release(w, c);
 }
 
-/* All is back: leave in the orderly way. */
+/* All bytes are back: close in the orderly way. */
 static void conn_finish(struct worker *w, struct conn *c)
 {
     if (!w->run->options.half_close) {
@@ -66,7 +67,8 @@ static void conn_finish(struct worker *w, struct conn *c)
     }
 }
 
-/* It is of no use any more, because of `name`; what is owed is lost. */
+/* The connection is of no use any more, because of `name`; the echoes that it
+ * owes are lost. */
 static void conn_give_up(struct worker *w, struct conn *c, const char *name)
 {
     uint64_t size = w->run->options.size;
@@ -107,8 +109,8 @@ static void conn_cut(struct worker *w, struct conn *c)
     conn_give_up(w, c, "CLOSED_EARLY");
 }
 
-/* The bytes in buf are no echo. What comes later could only be guessed at, so
- * this connection ends here. */
+/* The bytes in buf are no echo. Nobody could tell which later bytes are right,
+ * so this connection ends here. */
 static void conn_wrong(struct worker *w, struct conn *c, size_t len)
 {
     static const char *const names[] = {"WRONG_BYTE", "MISSING_BYTE",
@@ -133,10 +135,10 @@ static void conn_wrong(struct worker *w, struct conn *c, size_t len)
 
 /* ---- connect ----------------------------------------------------------- */
 
-/* ConnectEx() wants a socket that is bound. An address has so many ports only,
- * and the side that closes first keeps its port for minutes (TIME_WAIT): on
- * this machine there are more addresses, so go on to the next in time, and
- * let runs in a row begin with different ones: each has a seed of its own. */
+/* ConnectEx() needs a bound socket. An address has a limited number of ports,
+ * and the side that closes first keeps its port for minutes (TIME_WAIT). This
+ * machine has more addresses, so go on to the next one in time. Runs in a row
+ * begin with different addresses, because each run has its own seed. */
 static int bind_source(const struct run *run, const struct conn *c)
 {
     struct sockaddr_storage from = {.ss_family = run->to.ss_family};
@@ -150,8 +152,8 @@ static int bind_source(const struct run *run, const struct conn *c)
     return bind(c->sock, (const struct sockaddr *)&from, run->to_len);
 }
 
-/* A socket that is ready for ConnectEx(), or the call that failed. Its number
- * is in WSAGetLastError(). */
+/* Makes a socket that is ready for ConnectEx(). If that fails, returns the name
+ * of the call, and its error is in WSAGetLastError(). */
 static const char *make_socket(const struct worker *w, struct conn *c)
 {
     BOOL on = TRUE;
@@ -200,10 +202,10 @@ void conn_open(struct worker *w, struct conn *c, uint64_t from)
 
 /* ---- echo -------------------------------------------------------------- */
 
-/* send() first: while the system has room it is done at once, and there is no
- * packet to wait for. Only what finds no room is left to a WSASend(). Never a
- * send that blocks: a server that is pushed back would wait for us to receive,
- * and we for it. */
+/* Tries send() first: while the system has room, it is done at once, and there
+ * is no packet to wait for. Only bytes that find no room are left to a
+ * WSASend(). A send that blocks would be wrong: a server that is pushed back
+ * would wait for us to receive, and we would wait for it. */
 static void conn_send(struct worker *w, struct conn *c)
 {
     while (!c->out.pending && c->handed < c->asked) {
@@ -342,7 +344,7 @@ void conn_packet(struct worker *w, struct conn *c, OVERLAPPED *ov, DWORD len,
 {
     DWORD err = 0;
     DWORD flags = 0;
-    /* The port answers with Win32's code, this with Winsock's. */
+    /* The port gives Win32's error code, this call gives Winsock's. */
     if (!ok && !WSAGetOverlappedResult(c->sock, ov, &len, FALSE, &flags))
         err = (DWORD)WSAGetLastError();
 
@@ -415,7 +417,8 @@ void conn_check(struct worker *w, struct conn *c, uint64_t now)
                 (c->state == CONN_OPEN && c->asked > c->back);
     if (!owed)
         return;
-    /* Nobody can say that these would not have come. */
+    /* We stop first: so nobody can say that these echoes would not have
+     * come. */
     if (w->run->stop && w->phase == PHASE_DRAIN &&
         now > w->ended + STOP_PATIENCE_S * second)
         conn_close(w, c);

@@ -7,11 +7,11 @@
  *    v
  *   figures: report.c
  *
- * Works against any echo server. A thread for each connection would measure
- * the threads: two workers hold 4,000 connections, and a port tells each what
- * is done, as in iocp.c.
+ * It works against any echo server. With a thread for each connection it would
+ * measure the threads. So two workers hold 4,000 connections, and a completion
+ * port tells each worker what is done, as in iocp.c.
  *
- * Figures go to standard output, all talk goes to standard error.
+ * Figures go to standard output, all messages go to standard error.
  */
 #include "common/win.h"
 
@@ -65,7 +65,7 @@ static void find_server(struct run *run)
     while (list->ai_next != NULL && to != NULL && !answers(to))
         to = to->ai_next;
     if (to == NULL)
-        to = list; /* none: the run will say why */
+        to = list; /* none answers: the run will say why */
     memcpy(&run->to, to->ai_addr, to->ai_addrlen);
     run->to_len = (int)to->ai_addrlen;
     net_name(&run->to, run->to_name, sizeof run->to_name);
@@ -74,8 +74,8 @@ static void find_server(struct run *run)
 
 /* ---- while it runs ----------------------------------------------------- */
 
-/* One line that is written over and over, for a person who watches. In a file
- * or a pipe it would only be in the way. */
+/* Writes one line, over the one before it, for a person who watches. In a file
+ * or a pipe it would only disturb. */
 static void show_progress(const struct run *run, bool last)
 {
     static uint64_t seen_at, seen;
@@ -119,7 +119,8 @@ static void await_workers(const struct run *run)
 
 /* ---- files and main ---------------------------------------------------- */
 
-/* Before the run: nobody wants to learn afterwards that it was for nothing. */
+/* Called before the run: nobody wants to learn afterwards that the run was for
+ * nothing. */
 static FILE *open_output(const char *name)
 {
     if (name == NULL)
@@ -178,8 +179,8 @@ int main(int argc, char **argv)
     find_server(&run);
     pattern_make(run.options.seed);
 
-    /* Without it a wait of 1 ms takes up to 16 on Windows, and --rate would
-     * come in bursts. Wine is always as exact. */
+    /* Without it a wait of 1 ms takes up to 16 ms on Windows, and the echoes of
+     * --rate would come in bursts. Wine is always that exact. */
     if (timeBeginPeriod(1) != TIMERR_NOERROR)
         err_print("timeBeginPeriod failed: --rate will come in bursts");
     run_prepare(&run);

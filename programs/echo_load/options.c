@@ -51,9 +51,9 @@ struct unit {
     double factor;
 };
 
-/* A number without a sign, then perhaps one of the units; without one, the
- * first unit counts. False if it is no such number, or the result is outside
- * the option's range, or no whole number. */
+/* Reads a number without a sign, then perhaps one of the units; without a unit,
+ * the first one counts. False if it is no such number, or the result is outside
+ * the option's range, or is no whole number. */
 static bool read_scaled(const struct option *option, const char *text,
                         const struct unit *units)
 {

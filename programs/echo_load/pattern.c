@@ -66,7 +66,7 @@ struct pattern_report pattern_compare(const unsigned char *sent,
     got += report.at;
     got_len -= report.at;
 
-    /* Does what follows fit again when some bytes are left out? */
+    /* Do the next bytes fit again when some bytes are left out? */
     for (size_t n = 1; n < sent_len || n < got_len; n++) {
         report.count = n;
         if (n < sent_len && alike(sent + n, sent_len - n, got, got_len)) {

@@ -1,4 +1,4 @@
-/* report.h -- what a run came to, for people and for programs */
+/* report.h -- the result of a run, for people and for programs */
 #ifndef ECHO_LOAD_REPORT_H
 #define ECHO_LOAD_REPORT_H
 
@@ -19,14 +19,14 @@ struct report {
     bool nothing; /* nothing was measured, though all went well */
 };
 
-/* Once the threads of all workers have ended. The caller hands the report to
- * report_free(). */
+/* Call this once the threads of all workers have ended. The caller passes the
+ * report to report_free(). */
 struct report report_make(const struct run *run);
 void report_free(struct report *report);
 
 void report_print(const struct report *report);
 
-/* What fails is left in ferror(out). */
+/* A failure is left in ferror(out). */
 void report_json(const struct report *report, FILE *out);
 
 #endif

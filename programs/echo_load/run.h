@@ -27,13 +27,14 @@ enum { LOAD_WORKERS = 2 };
 enum phase { PHASE_RAMP, PHASE_RUN, PHASE_DRAIN };
 
 /* An echo counts when it began (with --rate: was due) in the measured time,
- * whenever it came back: leaving out the late ones would flatter a server. */
+ * whenever it came back: to leave out the late ones would make a server look
+ * better. */
 struct results {
     uint64_t echoes;
     uint64_t connects;     /* in the measured time */
     uint64_t all_connects; /* from the beginning */
     uint64_t all_echoes;
-    uint64_t lost;        /* echoes that did not come, or not right */
+    uint64_t lost;        /* echoes that did not come, or came wrong */
     uint64_t wrong_bytes; /* altered, missing or too many */
     uint64_t skipped;     /* were due, but no connection was free to the end */
     struct tally errors;
@@ -45,7 +46,7 @@ enum conn_state {
     CONN_NONE,
     CONN_CONNECTING,
     CONN_OPEN,
-    CONN_HALF_CLOSED, /* we have said all, and wait for the server's end */
+    CONN_HALF_CLOSED, /* we have sent all, and wait for the server's end */
     CONN_CLOSING      /* cancelled; waits for the packets still to come */
 };
 
@@ -101,7 +102,7 @@ struct worker {
     struct conn *idle; /* free for an echo, in the order they became so */
     struct conn *idle_last;
     uint64_t arrivals;    /* echoes that were due, with --rate */
-    uint64_t slept_since; /* with something to begin at a certain time */
+    uint64_t slept_since; /* while an echo waits for its time */
     uint64_t next_sweep;
     uint64_t serials; /* connections made so far */
     uint64_t ended;   /* when DRAIN began */
@@ -121,7 +122,7 @@ struct run {
     uint64_t began;        /* the first connect */
     volatile LONG stop;    /* asked to end early */
     volatile LONG ramping; /* workers that are not ready yet */
-    uint64_t start;        /* 0: it did not come to that */
+    uint64_t start;        /* 0: PHASE_RUN never began */
     uint64_t measure_from;
     uint64_t until;
 };

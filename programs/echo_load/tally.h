@@ -1,7 +1,7 @@
 /* tally.h -- what went wrong, by name, and how often
  *
- * Every trouble is counted; only the first few of a run are told in a line of
- * their own, because a server that goes away has one for each connection.
+ * Every trouble is counted; only the first few of a run are printed in a line
+ * of their own, because a server that ends causes one for each connection.
  */
 #ifndef ECHO_LOAD_TALLY_H
 #define ECHO_LOAD_TALLY_H
@@ -23,12 +23,12 @@ struct tally {
 void tally_add(struct tally *tally, const char *name, uint64_t count);
 void tally_merge(struct tally *tally, const struct tally *from);
 
-/* Print it as one line on standard error, if few were told so far. Any
+/* Print it as one line on standard error, if few were printed so far. Any
  * thread. */
 void tally_tell(const char *format, ...)
     __attribute__((format(gnu_printf, 1, 2)));
 
-/* How many were not told. */
+/* How many were not printed. */
 long tally_untold(void);
 
 #endif

@@ -29,11 +29,11 @@ static void worker_pump(struct worker *w)
         struct conn *c = turns_take(w);
         uint64_t from = now;
         if (c->given_up)
-            continue; /* it failed while it stood here */
+            continue; /* it failed while it was in the queue */
         if (w->run->options.rate > 0)
             from = turns_due(w, w->arrivals++);
-        /* We slept, and a wait ends on a whole millisecond: that is our own
-         * clock's doing and not the server's. */
+        /* We slept, and a wait ends on a whole millisecond: that delay comes
+         * from our own clock and not from the server. */
         if (from >= w->slept_since)
             from = from + MS < now ? from + MS : now;
         if (w->run->options.churn)
@@ -51,8 +51,8 @@ static void tell(const struct worker *w, ULONG_PTR key)
         die_call("PostQueuedCompletionStatus", GetLastError());
 }
 
-/* Connect the next ones; when all are done, say so. The last worker that says
- * so sets the time and lets all of them go. */
+/* Connect the next ones; when all have ended their connects, say so. The last
+ * worker that says so sets the time and tells all of them to begin. */
 static void worker_ramp(struct worker *w)
 {
     struct run *run = w->run;
@@ -114,7 +114,7 @@ static void worker_sweep(struct worker *w, uint64_t now)
         conn_check(w, &w->conns[i], now);
 }
 
-/* Milliseconds until there is something to do without being told. */
+/* Milliseconds until there is something to do even if no packet comes. */
 static DWORD patience(const struct worker *w, uint64_t now)
 {
     uint64_t at = w->next_sweep;
@@ -208,7 +208,8 @@ static void worker_prepare(struct run *run, unsigned index)
         die_call("CreateIoCompletionPort", GetLastError());
 }
 
-/* ConnectEx() belongs to the provider of the socket: ask it for the address. */
+/* ConnectEx() belongs to the provider of the socket: ask the provider for its
+ * address. */
 static LPFN_CONNECTEX find_connect_ex(int family)
 {
     GUID id = WSAID_CONNECTEX;

@@ -4,8 +4,9 @@
 
 #include "programs/echo_load/run.h"
 
-/* Main thread. With `to`, `to_len` and `options` set: make the workers, let
- * them go, tell them to end early (any thread), free what is theirs. */
+/* With `to`, `to_len` and `options` set: make the workers, start them, tell
+ * them to end early, free what is theirs. Main thread; run_stop() any
+ * thread. */
 void run_prepare(struct run *run);
 void run_start(struct run *run);
 void run_stop(void *arg);

@@ -8,8 +8,9 @@
 #include "programs/harness/text.h"
 
 /* Quote one argument so that CommandLineToArgvW() and every C runtime give it
- * back as it was. A backslash is itself, unless a quote follows its run:
- * there each has to be doubled, and so it is before the closing quote. */
+ * back as it was. A backslash stands for itself, unless a quote follows its
+ * run: there each backslash has to be doubled. The same is true before the
+ * closing quote. */
 static void add_quoted(struct text *text, const char *arg)
 {
     if (*arg != '\0' && strpbrk(arg, " \t\n\v\"") == NULL) {

@@ -93,7 +93,8 @@ void dial_operand(void *to, char *word)
 
 /* ---- the connection ---------------------------------------------------- */
 
-/* connect() with our patience and not the system's. Returns 0 or the error. */
+/* connect() with our time limit and not the system's. Returns 0 or the
+ * error. */
 static int connect_within(SOCKET sock, const struct addrinfo *to,
                           unsigned long seconds)
 {

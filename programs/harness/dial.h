@@ -1,6 +1,6 @@
 /* dial.h -- where the server is, and a connection to it
  *
- * What every client program needs before its own work begins. Failures are
+ * Every client program needs this before its own work begins. Failures are
  * printed with their name and a hint, and end the process.
  */
 #ifndef HARNESS_DIAL_H
@@ -31,9 +31,9 @@ struct dial {
     "      --timeout SECONDS   patience with a silent server, 1 to 3600,\n"    \
     "                          default 10\n"
 
-/* Rows for a table of options (common/args.h), and what a program does with
- * words that are no options: a HOST, a HOST:PORT or a PORT; `to` is a struct
- * dial. The words of argv are cut up, and kept. */
+/* Rows for a table of options (common/args.h), and a function for words that
+ * are no options: a HOST, a HOST:PORT or a PORT; `to` is a struct dial. The
+ * words of argv are cut up, and kept. */
 #define DIAL_OPTIONS(dial)                                                     \
     {NULL, "--host", (dial), .read = dial_read_host},                          \
         {"-p", "--port", (dial), .read = dial_read_port},                      \
@@ -46,9 +46,10 @@ option_reader dial_read_port;
 void dial_operand(void *to, char *word);
 
 /* Connect, or print why not and end the process with EXIT_FAILED. A host name
- * can stand for several addresses, each gets the timeout: the first to answer
- * counts. `name` receives its address. The socket is blocking and overlapped,
- * and sends small pieces at once (TCP_NODELAY); the caller closes it. */
+ * can stand for several addresses: each gets the timeout, and the first one to
+ * answer counts. `name` receives its address. The socket is blocking and
+ * overlapped, and sends small pieces at once (TCP_NODELAY); the caller closes
+ * it. */
 SOCKET dial_connect(const struct dial *dial, char *name, size_t size);
 
 /* Print `what: NAME (code) text; hint` and end the process with EXIT_FAILED. */

@@ -6,8 +6,8 @@
 
 typedef void (*any_function)(void); /* to be cast to its own type */
 
-/* NULL where it is missing. Only for libraries that every process has loaded,
- * such as kernel32.dll. Any thread. */
+/* Returns NULL where the function is missing. Only for libraries that every
+ * process has loaded, such as kernel32.dll. Any thread. */
 any_function find_function(const wchar_t *library, const char *name);
 
 #endif

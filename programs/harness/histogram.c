@@ -6,7 +6,7 @@
 
 #include "programs/harness/histogram.h"
 
-/* Lines of an .hgrm for each halving of what is still above. */
+/* Lines of an .hgrm each time that the rest above is halved. */
 enum { TICKS_PER_HALVING = 5 };
 
 struct histogram *histogram_new(void)

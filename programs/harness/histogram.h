@@ -2,9 +2,9 @@
  *
  * The bucket scheme of HdrHistogram: 2048 buckets of one nanosecond, then 1024
  * for each doubling. So whatever the size of a value, its bucket is at most
- * 1/1024 of it wide: a percentile read here is never below the true one, and
- * never more than 0.1 % above it. 270 KB hold everything up to an hour.
- * Source: HdrHistogram, "Histogram variants and internal representation".
+ * 1/1024 of that value wide: a percentile read here is never below the true
+ * one, and never more than 0.1 % above it. 270 KB hold everything up to an
+ * hour. Source: HdrHistogram, "Histogram variants and internal representation".
  *
  * One thread at a time. Values are nanoseconds.
  */
@@ -17,7 +17,7 @@
 enum {
     HISTOGRAM_HALF_BITS = 10,
     HISTOGRAM_HALF = 1 << HISTOGRAM_HALF_BITS,
-    HISTOGRAM_VALUE_BITS = 42, /* 4398 s: more counts as so much */
+    HISTOGRAM_VALUE_BITS = 42, /* 4398 s: a longer time counts as this */
     HISTOGRAM_BUCKETS =
         (HISTOGRAM_VALUE_BITS - HISTOGRAM_HALF_BITS + 1) * HISTOGRAM_HALF
 };
@@ -47,11 +47,11 @@ uint64_t histogram_percentile(const struct histogram *h, double percent);
 double histogram_mean(const struct histogram *h);
 
 /* [[NANOSECONDS, HOW OFTEN], ...] in JSON, rising: what histogram_add_many()
- * needs to make the same histogram again. What fails is left in ferror(out). */
+ * needs to make the same histogram again. A failure is left in ferror(out). */
 void histogram_json(const struct histogram *h, FILE *out);
 
 /* HdrHistogram's percentile distribution (.hgrm), values in milliseconds, as
- * its plotters read it. What fails is left in ferror(out). */
+ * its plotters read it. A failure is left in ferror(out). */
 void histogram_write(const struct histogram *h, FILE *out);
 
 #endif

@@ -115,8 +115,8 @@ static void measure_host_cpu(unsigned long host_pid, struct server_usage *usage)
 }
 
 /* Wine's GetProcessTimes() tells the times of the process that asks, whichever
- * it asks about. So there Linux has to tell; without its number for the process
- * the sum over the living threads has to do. */
+ * process it asks about. So under Wine we ask Linux. If Linux's number for the
+ * process is not known, the sum over the living threads stands for it. */
 static bool measure_cpu(HANDLE process, unsigned long host_pid,
                         struct server_usage *usage)
 {

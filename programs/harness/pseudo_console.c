@@ -25,7 +25,8 @@ unsigned long pseudo_console_open(struct pseudo_console *made)
     HANDLE keys = NULL, screen = NULL; /* the console's ends */
     HRESULT result = E_FAIL;
     /* Nobody reads the screen. The programs print into pipes of their own, so
-     * only the console's greeting ends there, and the pipe holds that. */
+     * only the console's greeting goes there, and the pipe has room for
+     * that. */
     if (CreatePipe(&keys, &made->keys, NULL, 0) &&
         CreatePipe(&made->screen, &screen, NULL, SCREEN_BYTES))
         result = create((COORD){80, 25}, keys, screen, 0, &made->console);
@@ -38,7 +39,8 @@ void pseudo_console_shut(struct pseudo_console *console)
 {
     close_fn shut =
         (close_fn)find_function(L"kernel32.dll", "ClosePseudoConsole");
-    /* The screen first: until Windows 11 closing waits for it to be read. */
+    /* Close the screen first: before Windows 11, closing the console waits
+     * until somebody reads the screen. */
     close_handle(&console->screen);
     if (console->console != NULL && shut != NULL)
         shut(console->console);

@@ -1,8 +1,8 @@
 /* pseudo_console.h -- a console without a window, to press keys on
  *
- * Ctrl+C goes to all programs of a console. One that runs on a console of its
- * own can be sent it without anybody else noticing. Windows 10 1809 and later
- * have such consoles, and so has Wine.
+ * Ctrl+C goes to all programs of a console. A program on a console of its own
+ * can be sent the key, and no other program notices it. Windows 10 1809 and
+ * later have such consoles, and so has Wine.
  */
 #ifndef HARNESS_PSEUDO_CONSOLE_H
 #define HARNESS_PSEUDO_CONSOLE_H
@@ -20,8 +20,8 @@ struct pseudo_console {
  * constant is missing where the headers are set to an older Windows. */
 enum { ATTRIBUTE_PSEUDO_CONSOLE = 0x00020016 };
 
-/* Open one in *made, which is all zero. 0, or what went wrong. Ends by
- * pseudo_console_shut() in either case. One thread at a time. */
+/* Open one in *made, which is all zero. Returns 0 or an error code. In either
+ * case pseudo_console_shut() has to follow. One thread at a time. */
 unsigned long pseudo_console_open(struct pseudo_console *made);
 
 /* A process that is still on it is told that its console is closed. */

@@ -32,9 +32,9 @@ struct server_process {
     DWORD pid;
     HANDLE stdin_pipe; /* NULL once closed */
 
-    /* Only used on Wine: how Linux can tell it from all other processes. */
+    /* Only used on Wine: how to find it among all processes of Linux. */
     char exe_name[MAX_PATH];
-    char mark[32];          /* empty: it cannot */
+    char mark[32];          /* empty: it cannot be found */
     unsigned long host_pid; /* 0: not looked for yet, or not found */
 
     struct pseudo_console console; /* empty without start.console */
@@ -104,8 +104,9 @@ static bool pipes_open(struct server_process *server, struct child_ends *ends)
 }
 
 /* Attributes for CreateProcessW(): which handles to inherit, and which console
- * to be on. Without the first every inheritable handle of ours would go along,
- * all sockets among them, and the connections we close would stay open. */
+ * to be on. Without the first, the process would inherit every inheritable
+ * handle of ours, also all sockets. Then connections that we close would stay
+ * open. */
 static LPPROC_THREAD_ATTRIBUTE_LIST attributes_make(HANDLE *inherit,
                                                     size_t count, void *console)
 {
@@ -236,9 +237,10 @@ static bool captures_start(struct server_process *server, char *why,
     return true;
 }
 
-/* The file that is meant, as seen from the current directory. CreateProcess()
- * is given the whole of it, and so searches nowhere: it would begin in the
- * folder of our own program, and there may be another of that name. */
+/* Finds the file that is meant, as seen from the current directory.
+ * CreateProcess() gets the full path, and so does not search. Its search would
+ * begin in the folder of our own program, where another file may have that
+ * name. */
 static bool program_find(const char *exe, char *path, wchar_t *wide, DWORD size,
                          char *why, size_t why_size)
 {
@@ -296,7 +298,7 @@ struct server_process *server_start(const struct server_start *start, char *why,
                         why_size) &&
          captures_start(server, why, why_size);
 done:
-    /* Our copies of its ends, or the pipes would never break. */
+    /* Close our copies of its ends, or the pipes would never break. */
     for (size_t i = 0; i < 3; i++)
         close_handle(&ends.handles[i]);
     free(command);
@@ -486,7 +488,7 @@ static const char press_option[] = "--press-console-key";
 
 /* The helper's exit code when the key was pressed. No other end of a process
  * looks like it: Wine 10 answers Ctrl+Break by ending a thread of each process
- * on the console, and a helper that dies of it may well end with 0. */
+ * on the console, and a helper that this ends may end with 0. */
 enum { PRESSED = 77 };
 
 /* Press a key on this console: start the helper there, see how it ends. */
@@ -527,9 +529,10 @@ static bool press_on(void *console, enum server_key key, char *why, size_t size)
     return ok;
 }
 
-/* Whether Ctrl+Break reaches a program at all, tried where it does no harm: on
- * a console with nobody but the helper. Under Wine 8 it cannot be pressed, under
- * Wine 10 it cripples each process that it meets, and calls no handler. */
+/* Whether Ctrl+Break reaches a program at all. This is tried where it does no
+ * harm: on a console with only the helper. Under Wine 8 the key cannot be
+ * pressed. Under Wine 10 it damages each process that it reaches, and calls no
+ * handler. */
 static bool break_works(char *why, size_t size)
 {
     struct pseudo_console console = {0};
@@ -592,8 +595,8 @@ enum server_wait server_wait_exit(struct server_process *server,
     if (WaitForSingleObject(server->process, timeout) != WAIT_OBJECT_0 ||
         !GetExitCodeProcess(server->process, &code))
         return SERVER_WAIT_TIMEOUT;
-    /* The process is gone; what is still in its pipes is read in no time,
-     * unless a child of its own holds them open. */
+    /* The process has ended. The rest in its pipes is read quickly, unless a
+     * child of its own holds them open. */
     for (size_t i = 0; i < 2; i++)
         (void)WaitForSingleObject(server->captures[i].thread, REAP_MS);
     *exit_code = code;
@@ -610,7 +613,7 @@ unsigned long server_pid(struct server_process *server)
     return server->pid;
 }
 
-/* True when the reader has ended and its memory may go. */
+/* True when the reader has ended and its memory may be freed. */
 static bool capture_join(struct capture *capture)
 {
     return capture->thread == NULL ||
@@ -623,8 +626,8 @@ void server_free(struct server_process *server)
         return;
     server_close_stdin(server);
     if (server->process != NULL && server_alive(server)) {
-        /* The job takes along what the server may have started itself. It
-         * fails for a process that was not assigned yet. */
+        /* The job also ends processes that the server may have started. The
+         * call fails for a process that was not assigned yet. */
         TerminateJobObject(server->job, 1);
         TerminateProcess(server->process, 1);
         (void)WaitForSingleObject(server->process, REAP_MS);

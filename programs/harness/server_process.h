@@ -1,15 +1,15 @@
 /* server_process.h -- a server program as a child: start, hear, stop, measure
  *
  * For programs that drive a server exe from outside: the contract suite and
- * compare.exe. The server runs in a job object that dies with its last handle, so
- * nothing is left behind even when the driver crashes. Its standard input is a
- * pipe that we hold (closing it stops a server started with --stop-on-eof);
- * what it prints is collected by two threads, without limit, and can be read
- * at any time.
+ * compare.exe. The server runs in a job object that ends with its last handle.
+ * So no process is left behind, even when the driver crashes. Its standard
+ * input is a pipe that we hold (closing it stops a server started with
+ * --stop-on-eof); two threads collect what it prints, without limit, and it can
+ * be read at any time.
  *
  * One thread owns a server_process and makes all calls on it. Times are in
- * milliseconds. Nothing here prints or ends the process: what went wrong is
- * put into words in the caller's buffer.
+ * milliseconds. Nothing here prints or ends the process: a failure is put into
+ * words in the caller's buffer.
  */
 #ifndef HARNESS_SERVER_PROCESS_H
 #define HARNESS_SERVER_PROCESS_H
@@ -22,20 +22,21 @@ struct server_process;
 
 enum server_stream { SERVER_STDOUT, SERVER_STDERR };
 
-/* What a wait may end in. */
+/* How a wait may end. */
 enum server_wait { SERVER_WAIT_OK, SERVER_WAIT_TIMEOUT, SERVER_WAIT_EXITED };
 
 /* What server_press() can press. */
 enum server_key { SERVER_CTRL_C, SERVER_CTRL_BREAK };
 
 struct server_start {
-    const char *exe;         /* path of the program, searched nowhere */
+    const char *exe;         /* path of the program; it is not searched for */
     const char *const *args; /* its arguments, without the program's name */
     size_t arg_count;
     bool console;         /* give it a console of its own, for server_press() */
     uintptr_t processors; /* a bit for each that it may use; 0: all */
-    const char *mark; /* of args, what no other process has, such as its port:
-                       * then usage.cpu_ms is exact under Wine too; or NULL */
+    const char *mark; /* part of args that only this process has, such as its
+                       * port: then usage.cpu_ms is exact under Wine too; or
+                       * NULL */
 };
 
 /* The ready line in parts:
@@ -61,13 +62,13 @@ struct server_usage {
  * when `size` is too small for it. */
 bool program_beside_us(const char *name, char *path, size_t size);
 
-/* Start a server. NULL when it cannot be started; `why` then says so. Ends by
- * server_free(). */
+/* Start a server. NULL when it cannot be started; `why` then tells the reason.
+ * server_free() has to follow. */
 struct server_process *server_start(const struct server_start *start, char *why,
                                     size_t why_size);
 
 /* Wait for the ready line and take it apart. EXITED means that the process
- * ended, or closed its standard output, without one. */
+ * ended, or closed its standard output, without a ready line. */
 enum server_wait server_wait_ready(struct server_process *server,
                                    struct server_ready *ready,
                                    unsigned long timeout);
@@ -94,18 +95,20 @@ char *server_output(struct server_process *server, enum server_stream stream);
 /* Close its standard input. Harmless the second time. */
 void server_close_stdin(struct server_process *server);
 
-/* Press Ctrl+C or Ctrl+Break on the server's console (start.console). False
- * when that cannot be done, with the reason, and then the server has noticed
- * nothing: Wine knows no Ctrl+Break, or only half. The program that calls this has to call server_press_helper() first of all. */
+/* Press Ctrl+C or Ctrl+Break on the server's console (start.console). False,
+ * with the reason, when that cannot be done; then the server has noticed
+ * nothing. Wine has no Ctrl+Break, or only half of it. The program that calls
+ * this has to call server_press_helper() first in main(). */
 bool server_press(struct server_process *server, enum server_key key, char *why,
                   size_t why_size);
 
-/* A key press reaches everybody on a console, and only somebody on that console
- * can send it: so server_press() starts its own program again there. First
- * thing in main(): when this returns true, return *exit_code at once. */
+/* A key press reaches all processes on a console, and only a process on that
+ * console can send it. So server_press() starts its own program again there.
+ * Call this first in main(): when it returns true, return *exit_code at
+ * once. */
 bool server_press_helper(int argc, char **argv, int *exit_code);
 
-/* Wait for the process to end and for the last of what it printed. OK fills
+/* Wait for the process to end and for the last text that it printed. OK fills
  * *exit_code; otherwise TIMEOUT. */
 enum server_wait server_wait_exit(struct server_process *server,
                                   unsigned long timeout,
@@ -114,14 +117,14 @@ enum server_wait server_wait_exit(struct server_process *server,
 bool server_alive(struct server_process *server);
 unsigned long server_pid(struct server_process *server);
 
-/* Measure a living server. False when it is gone. */
+/* Measure a living server. False when it has ended. */
 bool server_measure(struct server_process *server, struct server_usage *usage);
 
 /* True under Wine, where a few measures need another way. */
 bool server_on_wine(void);
 
 /* End the process, and whatever it started, by force if it still lives, and
- * free everything. NULL is fine. */
+ * free everything. NULL is allowed. */
 void server_free(struct server_process *server);
 
 #endif

@@ -1,4 +1,4 @@
-/* text.h -- bytes that grow */
+/* text.h -- a buffer that grows */
 #ifndef HARNESS_TEXT_H
 #define HARNESS_TEXT_H
 
@@ -9,7 +9,7 @@
 struct text {
     char *bytes; /* ended by a zero byte; may hold others; NULL while empty */
     size_t len, size;
-    bool failed; /* out of memory, once and for all */
+    bool failed; /* out of memory; this stays so */
 };
 
 /* Add bytes at the end. Does nothing once it has failed. */

@@ -1,9 +1,9 @@
 """Packages from npm, for tests only: installed into a folder under build.
 
-Where nobody can reach npm's registry, the check that needs a package from
-there is skipped. But not where the environment has CI, which is set where
-tests have to be complete: there it fails. So does a package that is there, and
-is not the one that was meant.
+Where npm's registry cannot be reached, the check that needs a package from
+there is skipped. Where the environment has CI, which is set where tests have
+to be complete, the check fails instead. It also fails if the package is there,
+but is not the one that was meant.
 """
 
 import base64
@@ -30,10 +30,10 @@ UNREACHED = re.compile(
 
 
 class NoRegistry(Skipped):
-    """Nobody can reach the registry from here."""
+    """The registry cannot be reached from here."""
 
 
-asked_in_vain = None  # what is raised; to ask once is enough
+asked_in_vain = None  # the error to raise; to ask once is enough
 
 
 def npm(*words):
@@ -65,7 +65,7 @@ def no_registry(why):
 
 @contextlib.contextmanager
 def nobody_else(target):
-    """Several tests may come for the same package at the same time."""
+    """Several tests may want the same package at the same time."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with open(target.with_suffix(".lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -73,7 +73,7 @@ def nobody_else(target):
 
 
 def is_there(target, wanted):
-    """Was just this installed? If not, the folder is made empty for it."""
+    """Is exactly this installed? If not, the folder is made empty for it."""
     stamp = target / "installed"
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return True
@@ -83,8 +83,8 @@ def is_there(target, wanted):
 
 
 def install(source, target):
-    """What package-lock.json in `source` says, into `target`; what is there
-    already in this version stays."""
+    """Install what package-lock.json in `source` says into `target`. If it is
+    there already in this version, it stays."""
     wanted = (source / "package-lock.json").read_text(encoding="ascii")
     with nobody_else(target):
         if is_there(target, wanted):
@@ -98,9 +98,9 @@ def install(source, target):
 
 
 def unpack(package, sha512, folder, target):
-    """Only the files right in that folder of a package, and nothing of what
-    the package depends on. Its tarball must have this checksum: npm's word
-    for it is not asked."""
+    """Unpack only the files directly in that folder of a package, and nothing
+    that the package depends on. Its tarball must have this checksum: npm is
+    not asked for it."""
     wanted = f"{package} {sha512}\n"
     with nobody_else(target):
         if is_there(target, wanted):

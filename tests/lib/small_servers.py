@@ -3,8 +3,8 @@
     with Server(echo) as server:
         ... server.port ...
 
-What it does with a connection, right or wrong, is a function behave(conn,
-server).
+A function behave(conn, server) says what it does with a connection, right or
+wrong.
 """
 
 import socket
@@ -41,7 +41,7 @@ class Server:
             try:
                 conn = self.listener.accept()[0]
             except OSError:
-                return  # closed: it is over
+                return  # the listener is closed: the server ends
             self.connections += 1
             self.start(self.serve, conn)
             self.accepted.set()
@@ -130,7 +130,7 @@ def close_after(count):
             conn.sendall(data)
             seen += len(data)
         conn.shutdown(socket.SHUT_WR)
-        for _unread in received(conn):  # or closing would send a reset
+        for _unread in received(conn):  # otherwise closing would send a reset
             pass
     return behave
 

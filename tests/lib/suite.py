@@ -30,7 +30,7 @@ MODELS = READINESS + COMPLETION
 # all is well.
 PATIENCE = 60.0
 
-# How every part ends, and every program that it counts.
+# The last line of every part, and of every program that it counts.
 CLOSING = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 
 passed = 0
@@ -86,7 +86,8 @@ def check(name):
 
 
 def finish():
-    """The last line, and an exit status: to have no check is a failure."""
+    """Print the last line, and exit with a status: to have no check is a
+    failure."""
     print(f"{passed} passed, {failed} failed" +
           (f", {skipped} skipped" if skipped else ""))
     sys.exit(0 if passed + skipped and not failed else 1)
@@ -115,9 +116,9 @@ def expect_match(what, seen, pattern):
 
 
 def at_best(attempt, times=5):
-    """Other work on the machine makes what is timed longer, never shorter. So
-    a time that is too long says little, Late; attempt() is made again then, and
-    one good time of several says that it can be good."""
+    """Other work on the machine makes a measured time longer, never shorter.
+    So a time that is too long (Late) says little. Then attempt() is made
+    again: one good time of several shows that a good time is possible."""
     for left in reversed(range(times)):
         try:
             return attempt()
@@ -127,8 +128,9 @@ def at_best(attempt, times=5):
 
 
 def run_cases(part, names, words=()):
-    """Check each case_* in a module's globals(); of these only such with one
-    of the words, if there are words; and none with a word after a dash."""
+    """Check each case_* in a module's globals(). If there are words, only
+    cases with one of the words are checked. A case with a word that follows a
+    dash is left out."""
     wanted = [word for word in words if not word.startswith("-")]
     unwanted = [word[1:] for word in words if word.startswith("-")]
     for name, case in list(names.items()):
@@ -142,14 +144,15 @@ def run_cases(part, names, words=()):
 
 def own_wine(purpose):
     """The environment for a Wine beside the one we were given: for a test that
-    ends it, or starts it in another way. tools/test.py knows it by its name."""
+    ends its Wine, or starts it in another way. tools/test.py knows this Wine
+    by its name."""
     given = os.environ.get("MODELS_WINEPREFIX", str(BUILD / "wine"))
     return dict(os.environ, MODELS_WINEPREFIX=f"{given}-for-{purpose}")
 
 
 def run(command, *, status=0, timeout=PATIENCE, **options):
-    """Run a command, return its standard output. Another exit status than
-    the expected one (None: any) raises Failed with all that it printed."""
+    """Run a command, return its standard output. An exit status other than the
+    expected one (None: any) raises Failed with all that it printed."""
     try:
         done = subprocess.run([str(word) for word in command], text=True,
                               stdin=options.pop("stdin", subprocess.DEVNULL)
@@ -167,9 +170,9 @@ def run(command, *, status=0, timeout=PATIENCE, **options):
 
 def count_others(command, *, timeout, hide=None, **options):
     """Run a program that prints a line per check of its own and at the end
-    `N passed, N failed`, perhaps `, N skipped`. Show its lines but those that
-    begin with `hide`, add its numbers to ours, and return the three of them.
-    Raises Failed if it does not end so."""
+    `N passed, N failed`, perhaps `, N skipped`. Show its lines except those
+    that begin with `hide`, add its numbers to ours, and return all three.
+    Raises Failed if it does not end with such a line."""
     closing = None
     with subprocess.Popen([str(word) for word in command], cwd=ROOT,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -193,8 +196,8 @@ def count_others(command, *, timeout, hide=None, **options):
 
 
 def tree(pattern, root=ROOT):
-    """What is in the folder by that name, but none of what was built: there is
-    much of it, and other tests write there."""
+    """The files in the folder with such names, without the folder "build": it
+    has many files, and other tests write there."""
     return sorted(path for top in root.iterdir()
                   if top.name not in ("build", ".git")
                   for path in (top.rglob(pattern) if top.is_dir() else [top])
@@ -239,8 +242,9 @@ class Server:
             lines = server.stop()
 
     With `may_fail` it may also end before it is ready: its port is None then.
-    Its output waits in a pipe until stop(): with more than some hundred
-    clients say "--quiet", or it waits too, with all of them.
+    Its output waits in a pipe until stop(). With more than some hundred
+    clients say "--quiet"; otherwise the server waits too, with all its
+    clients.
     """
 
     READY = re.compile(r"^(\w+): listening on (\S+):(\d+), pid (\d+), "
@@ -275,8 +279,8 @@ class Server:
         return self.errors.read()
 
     def wait(self, timeout=PATIENCE):
-        """Everything that is left on its standard output, once it ended as
-        it should."""
+        """All the rest of its standard output, once it has ended as it
+        should."""
         lines = self.output.rest(timeout)
         status = self.process.wait(timeout)
         if status != 0:
@@ -294,7 +298,7 @@ class Server:
         return self.wait(timeout)
 
     def interrupt(self):
-        """What Ctrl+C in a terminal does."""
+        """Do what Ctrl+C in a terminal does."""
         self.process.send_signal(signal.SIGINT)
         return self.wait()
 

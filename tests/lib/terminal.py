@@ -26,8 +26,8 @@ def take_terminal():
 
 
 def plain(text):
-    """What one reads there: Wine draws a blank as a step to the right, and
-    returns to the margin twice."""
+    """The text as a person reads it there: Wine draws a blank as a step to the
+    right, and returns to the margin twice."""
     text = re.sub(r"\x1b\[(\d*)C", lambda m: " " * int(m[1] or 1), text)
     text = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", text)
     return re.sub(r"\r+\n", "\n", text)
@@ -56,8 +56,9 @@ class Terminal:
         os.close(self.ours)
 
     def wait_until_read(self):
-        """Until somebody reads keys one by one. Wine begins with that a little
-        after the prompt, and until then Enter is another key to it."""
+        """Wait until the program reads keys one by one. Wine begins with that
+        a little after the prompt. Before that it takes Enter for another
+        key."""
         deadline = time.monotonic() + LONG_S
         while termios.tcgetattr(self.ours)[3] & termios.ICANON:
             if time.monotonic() > deadline:
@@ -76,6 +77,6 @@ class Terminal:
                 fail(f"no /{wanted}/ within {LONG_S} s: {shown[-200:]!r}")
             try:
                 self.text += os.read(self.ours, 65536).decode(errors="replace")
-            except OSError:  # how a terminal says that nobody is left
+            except OSError:  # so a terminal says that no program is left
                 fail(f"it ended without /{wanted}/: {shown[-200:]!r}")
         return shown

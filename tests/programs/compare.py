@@ -3,9 +3,9 @@
 
     tests/programs/compare.py [WORD...]    only cases with one of the words
 
-It compares the real servers, servers that are broken in one way each, and one
-that is there already. The page that it writes is opened in a browser. Prints a
-line per case and at the end `N passed, N failed`.
+It compares the real servers, servers that are broken in one way each, and a
+server that runs already. The page that it writes is opened in a browser.
+Prints a line per case and at the end `N passed, N failed`.
 """
 
 import atexit
@@ -74,7 +74,7 @@ class Run:
                 if one["valid"]}
 
     def expect_dead(self, name, pattern):
-        """No row of it counts, and each tells why."""
+        """No row of this server counts, and each row tells why."""
         for load, one in self.results(name).items():
             expect(f"{name}, {load}: valid", one["valid"], False)
             expect(f"{name}, {load}: rounds", one["rounds"], [])
@@ -106,7 +106,7 @@ def children(mark):
 
 
 def nobody_left(mark):
-    """Ended processes take a moment to go."""
+    """Ended processes take a moment to disappear."""
     deadline = time.monotonic() + suite.PATIENCE
     while left := children(mark):
         if time.monotonic() > deadline:
@@ -117,8 +117,8 @@ def nobody_left(mark):
 # ---- cases: the six --------------------------------------------------------
 
 def case_quick():
-    """What `make demo` runs: every figure that it promises. (.ci/run looks at
-    the clock: here others want the processors, too.)"""
+    """What `make demo` runs has every figure that it promises. (.ci/run
+    measures how long it takes: here other tests use the processors, too.)"""
     PAGE.unlink(missing_ok=True)
     run = Run("quick", "--quick")
     data = run.data
@@ -171,7 +171,8 @@ def rounds_are_complete(data):
                 fail(f"{scenario['id']}, {one['server']}: {curve}")
 
 
-# What one echo and one idle client ask for: counted once, the same always.
+# What one echo and one idle client need: these were counted once, and are
+# always the same.
 CALLS = {"blocking": (2, 0), "select": (3, 1), "asyncselect": (4, 1),
          "eventselect": (4, 1), "overlapped_event": (5, 1), "iocp": (4, 2)}
 HANDLES = {"select": 1, "asyncselect": 1, "eventselect": 2,
@@ -249,7 +250,8 @@ def page_agrees(run):
 
 
 def skeleton(text):
-    """Its lines without figures; what is different each time is left out."""
+    """Its lines without figures; lines that are different each time are left
+    out."""
     return [re.sub(r"[\d.,]+", "#", " ".join(line.split()))
             for line in text.splitlines()
             if line and not re.match(r"round|Windows|Report|\.\.\.|"
@@ -257,7 +259,7 @@ def skeleton(text):
 
 
 def readme_agrees(run):
-    """What it shows of `make demo` is what that prints, but for the figures."""
+    """The README shows what `make demo` prints, except for the figures."""
     text = (ROOT / "README.md").read_text(encoding="ascii")
     shown = text.split("make -f Makefile.mingw demo\n```\n\n```\n", 1)[1]
     expect("the README's demo", skeleton(shown.split("```", 1)[0]),
@@ -265,7 +267,8 @@ def readme_agrees(run):
 
 
 def case_its_page_in_a_browser():
-    """A case of its own, for the npm registry may be out of reach."""
+    """This is a case of its own, because the npm registry may be out of
+    reach."""
     if not PAGE.exists():
         fail(f"there is no {PAGE}, which the case quick leaves")
     npm.install(ROOT / "tests" / "programs" / "report", BUILD / "report")
@@ -276,7 +279,8 @@ def case_its_page_in_a_browser():
 # ---- cases: others in the run ----------------------------------------------
 
 def case_troubles_cost_one_row():
-    """Each of them fails in its own way; whoever is right stays so."""
+    """Each of them fails in its own way; a server that is right stays
+    valid."""
     bad = {
         "mute": (broken("never-answers"), "not echoed: WSAETIMEDOUT"),
         "liar": (broken("stops-at-zero"), "wrong or lost|expected 0x"),
@@ -308,14 +312,14 @@ def case_troubles_cost_one_row():
 
 
 def connected(port):
-    """Whether somebody is connected to it: state 1 in Linux's table."""
+    """Whether a client is connected to this port: state 1 in Linux's table."""
     return any(f":{int(port):04X} " in line and " 01 " in line for line in
                Path("/proc/net/tcp").read_text().splitlines())
 
 
 def victim_run(marked, *args, only="blocking,victim"):
-    """A run with a server that has `marked` in its command line, and the
-    process of that server, once its first load is on its way."""
+    """Start a run with a server that has `marked` in its command line. Return
+    the run, and the process of that server, once its first load has begun."""
     js = FILES / "victim.json"
     js.unlink(missing_ok=True)
     process = subprocess.Popen(
@@ -381,7 +385,7 @@ def case_interrupt():
 
 
 def case_killed():
-    """Not even then does a server stay."""
+    """Even then no server stays."""
     process, _ = victim_run(7003, "--quick", "--seconds", "20", only="victim")
     ours = [pid for pid, words in children("--max-clients 7003")
             if "--report" in words]
@@ -393,8 +397,8 @@ def case_killed():
 
 
 def case_others_servers():
-    """One that runs already, one with its own way to be given a port, and one
-    with a blank in its path."""
+    """One server runs already, one takes its port in its own way, and one has
+    a blank in its path."""
     blank = FILES / "my server.exe"
     shutil.copy(BUILD / "bin" / "select.exe", blank)
     with Server(echo) as server:
@@ -410,25 +414,25 @@ def case_others_servers():
     # One wait may tell of a newcomer and of an echo.
     if abs((calls := run.server("blank")["calls_per_echo"]) - 3) > .03:
         fail(f"blank: {calls} calls per echo, not 3")
-    # That one is not asked for a summary: it is only ended.
+    # This server is not asked for a summary: it is only ended.
     expect("own: calls", run.server("own")["calls_per_echo"], None)
     expect("own: handles", run.server("own")["handles_per_client"], 1)
     page_agrees(run)
 
 
 def late_at_first(conn, _):
-    """Echoes at once, but for the first message of a load."""
+    """Echoes at once, except for the first message of a load."""
     first = True
     for data in received(conn):
-        if first and len(data) > 1:  # not the byte that asks: are you there?
+        if first and len(data) > 1:  # not the byte that asks for an answer
             time.sleep(0.35)
             first = False
         conn.sendall(data)
 
 
 def case_rounds_that_are_too_short():
-    """At first nothing is measured of one server. It is measured again, and
-    the other one is measured as long from then on."""
+    """At first nothing is measured of one server. It is measured again for
+    longer, and from then on the other one is measured as long."""
     with Server(late_at_first) as server:
         run = Run("late", "--quick", "--rounds", "2", "--seconds", "0.1",
                   "--only", "late,select", "--servers",
@@ -458,7 +462,8 @@ def case_rounds_that_are_too_short():
 
 
 def case_a_load_client_that_says_nothing_of_ours():
-    """What is known is told: here another program has its name."""
+    """compare tells what it knows: here another program has the name of
+    echo_load."""
     folder = FILES / "strange"
     folder.mkdir()
     for name in ("compare", "select"):
@@ -478,7 +483,8 @@ def case_a_load_client_that_says_nothing_of_ours():
 
 
 def case_a_server_that_knows_only_its_port():
-    """Like most servers of students: --port N, and no other word of ours."""
+    """Like most servers of students, it takes --port N, and no other option of
+    ours."""
     foreign = FILES / "foreign.bat"
     foreign.write_text("@if not \"%3\"==\"\" exit /b 2\r\n"
                        f"@Z:{BUILD / 'bin' / 'select.exe'} "
@@ -497,7 +503,7 @@ def case_pinned():
     allowed = [re.search(r"Cpus_allowed_list:\s+(\S+)", Path(
         f"/proc/{one}/status").read_text())[1] for one in
         (pid, children("--connections")[0][0])]
-    process.send_signal(signal.SIGINT)  # all is seen
+    process.send_signal(signal.SIGINT)  # all has been seen
     process.communicate(timeout=LONG_S)
     expect("processors of server and load", allowed[0], "0")
     if re.match(r"0\b", allowed[1]):
@@ -532,7 +538,8 @@ def case_bad_command_lines():
             ("takes 0.1 to 60, not ''", "--seconds", ""),
             ("no server 'wepoll'", "--only", "iocp,wepoll"),
             ("takes NAME=PATH.*not 'x.exe'", "--servers", "x.exe"),
-            # What is not there is looked for here, not where we come from.
+            # A missing program was searched here, not in the folder of
+            # compare.
             ("mine: there is no program Z:.*iocp.exe", "--servers",
              "mine=iocp.exe"),
             ("mine: there is no program C:.nowhere.exe", "--servers",
@@ -557,7 +564,7 @@ def case_without_the_load_client():
 
 
 def case_outputs_that_cannot_be_written():
-    """Before the run, and without a trace."""
+    """The error comes before the run, and no file is left."""
     before = set(FILES.glob("*.part"))  # of a compare that was killed
     older = FILES / "older.html"
     older.write_text("what was there before")

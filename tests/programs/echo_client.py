@@ -219,8 +219,9 @@ def case_server_closes_while_we_have_more_to_say():
 
 def case_server_resets():
     # Wine shows a reset as the end of the stream unless a receive is pending
-    # at that moment. It is, but for the first instant of the client's life,
-    # and nothing outside the client shows when that is over.
+    # at that moment. One is pending, except in the first instant of the
+    # client's life, and nothing outside the client shows when that instant is
+    # over.
     for seconds in (0.5, 2, 8, 16):
         with Server(reset_after(seconds)) as server:
             run = Run(["-p", server.port], b"hello\n")
@@ -367,7 +368,7 @@ def case_the_session_that_the_readme_shows():
         for count, line in enumerate(typed, 1):
             terminal.type(line + "\r")
             terminal.read_until(rf"(?s)(came back.*){{{count}}}ms\s+> $")
-        terminal.type("\x03")  # Wine does not hand on a Ctrl+Z
+        terminal.type("\x03")  # Wine does not pass on a Ctrl+Z
         seen = terminal.read_until(r"measured\)")
         expect("exit code", terminal.process.wait(LONG_S), 0)
 
@@ -389,8 +390,8 @@ def main():
 
     # One client stays, idle, while all others come and go. Under Wine that
     # also keeps "Windows" running, which otherwise starts anew each time. It
-    # has to run first: whoever starts Wine's server leaves it the standard
-    # error, and a pipe from there would not end before the server does.
+    # has to run first: a program that starts Wine's server gives it its
+    # standard error, and a pipe there would not end before that server does.
     with Server(echo_however_late) as server:
         idle = subprocess.Popen(WINE + [CLIENT, "-p", str(server.port), "-q"],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)

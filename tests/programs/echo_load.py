@@ -106,7 +106,8 @@ def against(behave, *args, code=0):
 
 
 def enough(count, measure):
-    """measure(seconds), for as long as it takes to get so many echoes."""
+    """Call measure(seconds), with more and more seconds, until it gets `count`
+    echoes."""
     for seconds in (0.5, 2, 8, 32):
         run = measure(f"{seconds}s")
         if run.json["echoes"] >= count:
@@ -181,7 +182,7 @@ def case_ipv6():
 
 
 def case_a_name():
-    """It may stand for both; the server listens on --json - and --hgrm - exclude each other."""
+    """It may stand for both addresses; the server listens on only one."""
     found = {address[4][0] for address in socket.getaddrinfo(
         "localhost", 80, type=socket.SOCK_STREAM)}
     for address in sorted(found & {"127.0.0.1", "::1"}):
@@ -244,7 +245,7 @@ def case_seed():
 # ---- cases: servers that are wrong -----------------------------------------
 
 PLACE = 30_007  # byte 55 of echo 468: late, and some of the echo follows
-UNTIL_THEN = ["--duration", "60s"]  # it ends the run
+UNTIL_THEN = ["--duration", "60s"]  # the wrong byte ends the run
 LIAR = r"connection 1: byte 30007 \(counted from 0\): expected "
 
 
@@ -295,7 +296,7 @@ def case_the_echo_of_another_connection():
         other = held[1 - held.index(conn)]
         pieces = received(conn)
         data = next(pieces)
-        both.wait(LONG_S)  # or one gets bytes before it has sent any
+        both.wait(LONG_S)  # otherwise one gets bytes before it sends any
         other.sendall(data)
         for data in pieces:
             other.sendall(data)
@@ -349,8 +350,8 @@ def case_never_answers():
 
 
 def case_never_accepts():
-    """A backlog without room: the first connect waits there for an accept, the
-    system lets the others wait."""
+    """The backlog has no room: the first connect waits there for an accept,
+    and the system lets the others wait."""
     for churn in ([], ["--churn"]):
         with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
             run = Run(*SHORT, "-c", 8, "--timeout", 1, *churn,
@@ -382,7 +383,7 @@ def case_unknown_host():
 # ---- cases: time -----------------------------------------------------------
 
 def case_rate():
-    """What was due was done, or is told as behind."""
+    """Each echo that was due was made, or is told as behind."""
     def attempt(rate, *more):
         run = against(echo, "--rate", rate, "--duration", "2s", *more)
         due = rate * run.json["seconds"]
@@ -424,7 +425,8 @@ def case_a_stall_shows_with_rate():
 
 
 def case_behind():
-    """A server that cannot keep up: what was due and not begun is told."""
+    """The server cannot keep up: echoes that were due and not begun are
+    told."""
     def slow(conn, _):
         for data in received(conn):
             time.sleep(0.1)
@@ -703,7 +705,8 @@ def interrupt(behave, *args):
 def case_interrupt():
     process, out, err, result = interrupt(echo)
     stopped_early(process, out, result)
-    # One line when it begins; the one that is written over is for terminals.
+    # There is one line when it begins; the line of progress is only for
+    # terminals.
     expect_match("standard error", err, r"^echo_load: all connected after "
                  r"\d\.\d{3} s; warm-up 0\.000 s, then 600\.000 s measured\s*$")
 
@@ -714,8 +717,8 @@ def case_interrupt_with_half_close():
 
 
 def case_interrupt_while_the_server_hangs():
-    """Nobody waits for its timeout, and nothing is called lost that had no
-    time to come."""
+    """The client does not wait for the timeout, and no echo is called lost
+    that had no time to come."""
     began = time.monotonic()
     process, _, err, result = interrupt(say_nothing, "--timeout", "60")
     if time.monotonic() - began > 30:

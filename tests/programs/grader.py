@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The contract suite grades the program that it is pointed at, and no other.
 
-CreateProcess() looks for a program first in the folder of the one that calls
-it, and ours all lie together in build/bin: given `iocp.exe` it would rather
-start ours there than the one that stands where the user is.
+CreateProcess() looks for a program first in the folder of the program that
+calls it, and all of ours are in build/bin. So for `iocp.exe` it would start
+ours there, and not the one in the user's current folder.
 """
 
 import os
@@ -50,7 +50,7 @@ def windows(path):
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     for folder in (FOLDER / "student", FOLDER / "a student"):
-        folder.mkdir(parents=True)  # with a program that is no server
+        folder.mkdir(parents=True)  # holds a program that is no server
         shutil.copy(BUILD / "bin" / "echo_client.exe", folder / "iocp.exe")
     student = FOLDER / "student"
     below = os.path.relpath(student, ROOT)

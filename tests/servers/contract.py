@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The contract suite against each of the six servers, and the yardstick.
+"""The contract suite against each of the six servers, and the baseline.
 
     contract.py [MODEL...]                     as they are, and blocking
     contract.py --plain | --traced [MODEL...]  built with PLAIN=1; telling their

@@ -66,8 +66,8 @@ def main():
 
 
 def curl_telnet(port):
-    """curl's telnet never half-closes: it ends when the server does or when
-    it is ended. So read the echo first, and end it then."""
+    """curl's telnet never half-closes: it ends when the server does or when it
+    is ended. So read the echo first, and then end curl."""
     command = ["curl", "-sS", "--no-buffer", f"telnet://127.0.0.1:{port}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as curl:

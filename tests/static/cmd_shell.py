@@ -30,7 +30,8 @@ def make(folder, *arguments):
 def cmd(folder, lines):
     """Run the lines by one cmd.exe, up to the first that fails."""
     batch = folder / "lines.bat"
-    # Not `line || ...`: Wine 8 takes that way after a success as well.
+    # `line || ...` would be wrong: Wine 8 runs the second part after a
+    # success, too.
     batch.write_text("@echo off\n" + "".join(
         f"{line}\nif errorlevel 1 (echo failed: {line}& exit /b 1)\n"
         for line in lines), newline="\r\n")
@@ -55,7 +56,7 @@ def words_are_known(lines):
 
 
 def stops_at_a_failure(folder):
-    """Whoever runs the lines must see one that goes wrong."""
+    """If a line fails, the program that runs the lines must notice it."""
     cmd(folder, ["mkdir made\\twice"])
     try:
         cmd(folder, ["mkdir made\\twice", "echo not reached"])

@@ -13,8 +13,8 @@
   tests/servers/trace/trace.py's.)
 - The figures of docs/comparison.md are those of docs/comparison.json.
 - The pages of the six models have the same headings.
-- What the README shows of the contract suite are its cases and points. (Its
-  output of the demo is held against a real one by tests/compare.)
+- The README shows the real cases and points of the contract suite. (The test
+  tests/programs/compare.py compares its output of the demo with a real one.)
 """
 
 import re
@@ -161,7 +161,7 @@ def bad_tools(page):
         if not (ROOT / tool).exists():
             yield f"{named(page)}: there is no {tool}"
             continue
-        if tool not in HELP:  # its usage stands there; and can it begin?
+        if tool not in HELP:  # __doc__ has its usage; and can it begin?
             HELP[tool] = run([sys.executable, "-c", "import sys; "
                               "sys.path[0] = 'tools'; import "
                               f"{Path(tool).stem} as tool; print(tool.__doc__)"])
@@ -202,7 +202,7 @@ def every_experiment_is_told(found):
 
 
 def siblings(texts):
-    """The headings of each page, the first page's as the measure."""
+    """The headings of each page, compared with those of the first page."""
     (first, wanted), *others = [
         (name, re.findall(r"^##+ .*$", prose(text), re.MULTILINE))
         for name, text in texts.items()]

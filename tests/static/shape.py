@@ -315,7 +315,7 @@ def print_sizes(texts, models):
 def main():
     texts = {name: (ROOT / name / f"{name}.c").read_text(encoding="ascii")
              for name in MODELS}
-    # No model, but drawn to the same plan.
+    # This is no model, but follows the same plan.
     texts["blocking"] = (ROOT / "extras" / "blocking" / "blocking.c").read_text(
         encoding="ascii")
     models = {name: Model(name, text) for name, text in texts.items()}

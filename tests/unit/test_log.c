@@ -1,6 +1,6 @@
 /* test_log.c -- what a server prints, and that it counts right
  *
- * In children, because what is tested goes to standard output.
+ * The tests run in children, because the tested text goes to standard output.
  */
 #include "common/win.h"
 
@@ -17,7 +17,7 @@
 
 static const struct model model = {.name = "demo", .most_clients = 9};
 
-/* So many that the threads overlap for long, also on few processors. */
+/* Enough rounds that the threads overlap for long, also on few processors. */
 enum { WORKERS = 8, ROUNDS = 100000 };
 
 static HANDLE gate; /* all workers start at once */

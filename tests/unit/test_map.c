@@ -75,8 +75,8 @@ static void growth_to_20000(void)
     map_free(&map);
 }
 
-/* The model: for each of a few keys, what was put. Few keys in a small table
- * collide all the time, and the long runs wrap around its end. */
+/* The model holds, for each of a few keys, the value that was put. Few keys in
+ * a small table collide all the time, and the long runs wrap around its end. */
 static void random_against_model(void)
 {
     enum { KEYS = 200, STEPS = 200000 };

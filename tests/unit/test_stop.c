@@ -30,7 +30,8 @@ static void press_and_hang(DWORD key)
     Sleep(INFINITE);
 }
 
-/* A main thread after wake(), as a server's: stop_end() and then the end. */
+/* Does what a server's main thread does after wake(): stop_end(), and then the
+ * end. */
 static int await_wake(void)
 {
     if (WaitForSingleObject(woken, 30000) != WAIT_OBJECT_0)

@@ -20,8 +20,8 @@ enum { CHILD_PATIENCE_MS = 60000 };
 
 static int passed;
 static int failed;
-static bool ok;         /* of the test at hand */
-static char notes[512]; /* of the test at hand */
+static bool ok;         /* of the current test */
+static char notes[512]; /* of the current test */
 static unsigned long long random_state;
 
 /* ---- checks ------------------------------------------------------------ */
@@ -98,8 +98,8 @@ unsigned random_below(unsigned limit)
 
 /* ---- children ---------------------------------------------------------- */
 
-/* Ours and the child's end of a pipe with so much room that the child never
- * waits for us. */
+/* Makes our end and the child's end of a pipe. It has so much room that the
+ * child never waits for us. */
 static void make_pipe(HANDLE *ours, HANDLE *its, bool we_read)
 {
     SECURITY_ATTRIBUTES inherit = {.nLength = sizeof inherit,
@@ -125,7 +125,7 @@ static void read_text(HANDLE pipe, char *text)
     CloseHandle(pipe);
 }
 
-/* Every word in quotes; ours hold neither quotes nor backslashes. */
+/* Puts every word in quotes; our words hold neither quotes nor backslashes. */
 static void command_line(char *out, size_t size, const char *words)
 {
     size_t len = (size_t)snprintf(out, size, "unit --child");

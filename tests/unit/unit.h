@@ -1,8 +1,9 @@
 /* unit.h -- a small frame for the unit tests of common/
  *
- * A test is a function that makes checks; it fails when one of them does, and
- * goes on. What ends a process or reads its standard input is tested in a
- * child: unit.exe itself, started again with the name of a child function.
+ * A test is a function that makes checks; it fails when one of them fails, but
+ * goes on. A function that ends the process or reads its standard input is
+ * tested in a child: unit.exe itself, started again with the name of a child
+ * function.
  */
 #ifndef TESTS_UNIT_UNIT_H
 #define TESTS_UNIT_UNIT_H
@@ -29,7 +30,7 @@ bool check_text(const char *what, const char *observed, const char *expected,
 bool check_has(const char *what, const char *observed, const char *part,
                const char *file, int line);
 
-/* Say more about the test at hand; shown if it fails. */
+/* Say more about the current test; this is shown if the test fails. */
 void test_note(const char *format, ...)
     __attribute__((format(gnu_printf, 1, 2)));
 
@@ -46,11 +47,12 @@ struct child {
 };
 enum { CHILD_HUNG = 0xdead };
 
-/* Run unit.exe as a child. `words` are the child function's name and what it
- * needs, separated by blanks; '%' in a word stands for a blank, and "%%" alone
- * for an empty word. `input` becomes its standard input; NULL: that stays open
- * and empty until the child ends. It gets a console that nobody sees, so that
- * it can press Ctrl+C there. Returns the same static struct every time. */
+/* Run unit.exe as a child. `words` are the child function's name and its
+ * arguments, separated by blanks; '%' in a word stands for a blank, and "%%"
+ * alone for an empty word. `input` becomes its standard input; NULL: its input
+ * stays open and empty until the child ends. It gets a console that nobody
+ * sees, so that it can press Ctrl+C there. Returns the same static struct every
+ * time. */
 const struct child *run_child(const char *words, const char *input);
 
 /* Press a key on the child's own console: CTRL_C_EVENT or CTRL_BREAK_EVENT. */
@@ -67,7 +69,8 @@ void test_log(void);
 void test_stop(void);
 void test_map(void);
 
-/* What they run in children: 0 or more words, the result is the exit code. */
+/* What the tests run in children. It gets 0 or more words; its result is the
+ * exit code. */
 int child_err(int argc, char **argv);
 int child_args(int argc, char **argv);
 int child_net(int argc, char **argv);

@@ -11,7 +11,8 @@ void lab_begin(const char *name)
 {
     err_program(name);
     net_start();
-    /* Each line at once, for whoever watches the moments between them. */
+    /* Print each line at once, for a person who watches the time between
+     * them. */
     (void)setvbuf(stdout, NULL, _IONBF, 0);
 }
 

@@ -8,16 +8,16 @@
 
 #include "course/experiments/lab/lab.h"
 
-/* What these experiments let WSAAsyncSelect() post. */
+/* The message that these experiments let WSAAsyncSelect() post. */
 #define WM_SOCKET (WM_APP + 1)
 
-/* A message-only window of the calling thread, which is where its messages
- * wait. It goes with the thread. */
+/* Make a message-only window. Its messages wait in the queue of the calling
+ * thread. The window ends with that thread. */
 HWND lab_window(void);
 
-/* Takes the next WM_SOCKET of the calling thread out of its queue and into
- * `message`, or waits for it; false when a second has passed without one. No
- * window procedure sees it. */
+/* Move the next WM_SOCKET from the calling thread's queue into `message`; wait
+ * for it if there is none. False when a second has passed without one. No
+ * window procedure sees the message. */
 bool lab_message(MSG *message);
 
 #endif

@@ -1,11 +1,12 @@
-/* broken.c -- an echo server that keeps the contract, or breaks it to order
+/* broken.c -- an echo server that keeps the contract, or breaks it on request
  *
- * Without --bug it is the plainest server there is: a thread per connection
- * that receives and sends. With --bug NAME it makes one mistake, taken from
- * life, and the case of the contract suite that is named beside it has to fail
- * with a hint that says so: `contract --exe broken.exe --prove` checks that.
- * It is a test subject, not a model: the thread that accepts, and one that its
- * mistake keeps, are left to the end of the process.
+ * Without --bug it is the plainest server possible: a thread per connection
+ * receives and sends. With --bug NAME it makes one mistake that real servers
+ * have made. The case of the contract suite that is named beside the bug has to
+ * fail, with a hint that names this mistake. The command
+ * `contract --exe broken.exe --prove` checks it. It is a test subject, not a
+ * model: the thread that accepts, and a thread that its mistake holds, run until
+ * the process ends.
  *
  *     broken --list-bugs       one line per bug: NAME CASES WORDS OF THE HINT
  *     broken --bug NAME ...    otherwise the command line of all servers
@@ -107,7 +108,7 @@ static const struct model model = {
 
 enum { STACK_BYTES = 64 * 1024, MOST_PLACES = 65536 };
 
-/* At the end, for the threads to leave: between two orders, and in all. */
+/* At the end, for the threads to leave: between two attempts, and in total. */
 enum { RETRY_MS = 10, PATIENCE_MS = 300 };
 
 static struct args args;
@@ -115,7 +116,7 @@ static SOCKET listener;
 static HANDLE stop_asked;
 static volatile LONG clients;
 static volatile LONG leaving;
-static volatile ULONGLONG last_echo; /* on GetTickCount64() */
+static volatile ULONGLONG last_echo; /* by GetTickCount64() */
 static SRWLOCK lock = SRWLOCK_INIT;
 
 struct conn {
@@ -125,7 +126,7 @@ struct conn {
     int len;    /* bytes in it */
     char *held; /* swaps-buffers, queues-everything */
     size_t held_len, held_size;
-    unsigned received; /* times */
+    unsigned received; /* how many times */
 };
 
 /* Sockets by connection number, for mistakes with the wrong one. */
@@ -151,21 +152,21 @@ static void wait_writable(SOCKET sock)
         warn_call("select", WSAGetLastError());
 }
 
-/* A non-blocking send, and then the wrong thing if it was short. */
+/* Makes a non-blocking send, and then the mistake if the send was short. */
 static bool send_short(struct conn *c)
 {
     set_blocking(c->sock, false);
     int sent = send(c->sock, c->buffer, c->len, 0);
     if (sent < c->len && bug("forgets-after-stall"))
-        Sleep(INFINITE); /* nobody will tell it to go on */
+        Sleep(INFINITE); /* nothing ever wakes it */
     if (sent < c->len && bug("sends-all-again")) {
         wait_writable(c->sock);
         set_blocking(c->sock, true);
         if (sent <= 0 && send(c->sock, c->buffer, (c->len + 1) / 2, 0) <= 0)
-            return false; /* all or nothing, as Windows does: then half */
+            return false; /* Windows sends all or nothing: here send half */
         sent = send(c->sock, c->buffer, c->len, 0);
     }
-    /* ignores-short-send: the rest is gone */
+    /* ignores-short-send: the rest is lost */
     set_blocking(c->sock, true);
     return true;
 }
@@ -210,7 +211,8 @@ static bool queue_and_send(struct conn *c)
     return sent > 0;
 }
 
-/* swaps-buffers: two buffers in turn; once, the second overtakes the first. */
+/* swaps-buffers: it uses two buffers in turn, and one time sends the second one
+ * before the first. */
 static bool send_swapped(struct conn *c)
 {
     if (c->received == 3)
@@ -223,7 +225,7 @@ static bool send_swapped(struct conn *c)
     return ok;
 }
 
-/* Cut what was received, as a wrong idea of its length does. */
+/* Cut what was received, as a server does that takes its length for less. */
 static void cut(struct conn *c)
 {
     if (bug("stops-at-zero"))
@@ -294,7 +296,8 @@ static bool readable(SOCKET sock, long ms, bool also_writable, bool *urgent)
     return ready > 0 && FD_ISSET(sock, &in);
 }
 
-/* What is done wrong while waiting for bytes. False: the connection is over. */
+/* Makes the mistakes that happen while waiting for bytes. False: the connection
+ * is over. */
 static bool wait_wrongly(struct conn *c)
 {
     bool urgent = false;
@@ -307,7 +310,7 @@ static bool wait_wrongly(struct conn *c)
     }
     if (bug("urgent-spins"))
         while (!readable(c->sock, -1, false, &urgent) && urgent)
-            continue; /* told again and again, never read */
+            continue; /* it is told again and again, and never reads */
     if (bug("last-is-not-removed") && stuck)
         Sleep(INFINITE);
     return true;
@@ -315,7 +318,7 @@ static bool wait_wrongly(struct conn *c)
 
 static char shared_buffer[1024 * 1024];
 
-/* waits-for-records: as if everybody sent 100 bytes at a time. */
+/* waits-for-records: as if every client sent 100 bytes at a time. */
 static int receive_record(struct conn *c)
 {
     int len = 0;
@@ -328,7 +331,7 @@ static int receive_record(struct conn *c)
     return len;
 }
 
-/* Receive some. 0 or less: the end, in order or not. */
+/* Receive some bytes. 0 or less: the end, orderly or not. */
 static int conn_receive(struct conn *c)
 {
     char *into = bug("shares-a-buffer") ? shared_buffer : c->buffer;
@@ -343,7 +346,7 @@ static int conn_receive(struct conn *c)
         c->len = recv(c->sock, into, most, 0);
     c->received++;
     if (c->len > 0 && bug("shares-a-buffer")) {
-        Sleep(1); /* somebody else receives meanwhile */
+        Sleep(1); /* another thread receives meanwhile */
         memcpy(c->buffer, into, (size_t)c->len);
     }
     if (c->len < 0 && bug("dies-of-reset"))
@@ -364,7 +367,7 @@ static void echo(struct conn *c)
     while (!leaving) {
         int len = conn_receive(c);
         if (len <= 0 && bug("takes-end-for-data") && c->log.number % 8 == 0)
-            continue; /* a few are enough to spin */
+            continue; /* a few such clients are enough to spin */
         if (len == 0 && bug("overlooks-fin"))
             Sleep(INFINITE);
         if (len <= 0)
@@ -375,7 +378,7 @@ static void echo(struct conn *c)
         bool ok = conn_send(c);
         while (ok && bug("serves-until-dry") &&
                readable(c->sock, 20, false, NULL) && conn_receive(c) > 0)
-            ok = conn_send(c); /* everybody else waits for the lock */
+            ok = conn_send(c); /* all other threads wait for the lock */
         if (bug("serves-until-dry"))
             ReleaseSRWLockExclusive(&lock);
         if (!ok)
@@ -395,7 +398,7 @@ static void abort_connection(SOCKET sock)
 
 static void conn_end(struct conn *c)
 {
-    (void)shutdown(c->sock, SD_SEND); /* fails if it was reset: so be it */
+    (void)shutdown(c->sock, SD_SEND); /* may fail after a reset; no harm */
     if (bug("hurries-at-fin"))
         Sleep(200);
     if (bug("aborts-at-fin") || bug("hurries-at-fin"))
@@ -469,7 +472,7 @@ static DWORD WINAPI take_from_slot(void *unused)
     return 0;
 }
 
-/* A number of places that nobody asked for; 0 for none. */
+/* A limit of clients that comes from the mistake; 0: no such limit. */
 static LONG places(void)
 {
     return bug("wall-of-64")     ? 64
@@ -492,7 +495,7 @@ static void on_accept(SOCKET sock)
             log_refused(args.max_clients);
         closesocket(sock);
     } else if (bug("one-handover-slot")) {
-        slot = (LONG64)sock; /* and whoever was in it is lost */
+        slot = (LONG64)sock; /* a socket that was still in it is lost */
     } else {
         conn_start(sock);
     }
@@ -555,9 +558,10 @@ static void wait_for_stop(void)
         stop_end();
 }
 
-/* Ends the calls of the clients' threads. Without it the process would kill them
- * in the midst of those, which under Wine can leave a lock locked that the end
- * of the process waits for, for ever. The one that accepts only waits. */
+/* Ends the calls of the clients' threads. Otherwise the end of the process
+ * would kill them in the middle of a call. Under Wine that can leave a lock
+ * locked, and the end of the process waits for that lock for ever. The thread
+ * that accepts only waits. */
 static void send_home(void)
 {
     ULONGLONG until = GetTickCount64() + PATIENCE_MS;
@@ -593,7 +597,7 @@ static void serve(void)
 
 /* ---- mistakes on the command line ----------------------------------------- */
 
-/* Take argv[at] and `count - 1` more away. */
+/* Remove argv[at] and the `count - 1` arguments after it. */
 static void drop(int *argc, char **argv, int at, int count)
 {
     for (int i = at; i + count <= *argc; i++)
@@ -622,7 +626,7 @@ static void take_bug(int *argc, char **argv)
     }
 }
 
-/* uses-atoi: whatever is given as a port becomes a number. */
+/* uses-atoi: any text that is given as a port becomes a number. */
 static void read_port_badly(int argc, char **argv)
 {
     static char port[16];
@@ -634,7 +638,7 @@ static void read_port_badly(int argc, char **argv)
     }
 }
 
-/* Nothing listens, nobody notices. */
+/* No socket listens, and the server does not notice. */
 static _Noreturn void run_deaf(void)
 {
     Sleep(INFINITE);

@@ -6,9 +6,9 @@ usage: faults.py DIR [MODEL ...]     DIR holds the servers built with faults.h
 While a server starts, each call that can fail is made to fail once: it must
 end with exit code 1 or 3 and a line that names the call, and never be ready.
 While it serves, every second or third call fails: the clients that were there
-before are still served, newcomers are served or turned away, nobody hangs, and
-the server stops as asked. And two servers hear of a client's close at the
-moment when Windows would tell them, which Wine does not.
+before are still served, newcomers are served or turned away, no client hangs,
+and the server stops as asked. And two servers are told of a client's close at
+the moment when Windows would tell them; Wine would not.
 """
 import os
 import socket
@@ -95,8 +95,9 @@ def serve(port, call, count):
         answer = echoes(sock, b"client %d" % number,
                         0.5 if held else PATIENCE)
         if answer is None:
-            # Out of sockets, so it left this one in the backlog. It must
-            # come for it as soon as another client leaves.
+            # The server is out of sockets, so it left this client in the
+            # backlog. It must accept this client as soon as another one
+            # leaves.
             require(held, "the first client hangs")
             held.pop(0).close()
             sock.settimeout(PATIENCE)
@@ -144,7 +145,8 @@ def serve_case(folder, model, call, count, every):
 
 
 def newcomers_left_case(folder, model):
-    """It is not the server's trouble, and nobody else's: all are served."""
+    """A newcomer that left is no trouble for the server or for others: all are
+    served."""
     with start(folder, model, FAULT_CALL="AcceptEx",
                FAULT_EVERY="2") as server:
         held, served, away = serve(server.port, "AcceptEx", 60)
@@ -183,7 +185,7 @@ def start_case(folder, model, call):
 
 
 def early_close_case(folder, model):
-    """A client says all it has to say, then the end, and only then reads."""
+    """A client sends all its bytes, then its end, and only then reads."""
     answer = b""
     data = os.urandom(1 << 18)
     with start(folder, model, FAULT_CALL="FD_CLOSE") as server:
@@ -225,7 +227,7 @@ def main():
             results.append(run("%s starts, %s fails" % (model, call),
                                start_case, folder, model, call))
         for call in SERVING[model]:
-            # What happens once in many clients needs many of them.
+            # A call that happens once for many clients needs many of them.
             rare = call in ("_beginthreadex", "calloc")
             results.append(run("%s serves, %s fails" % (model, call),
                                serve_case, folder, model, call,

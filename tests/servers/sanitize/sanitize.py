@@ -5,14 +5,14 @@
     sanitize.py MODEL...     run the suite against these
     tools/test.py sanitize   all of that, some at the same time
 
-MinGW's gcc has no sanitizers. Linux's has, and Wine's winegcc makes a program
-of the same sources that Wine runs as its own. So the contract suite, which
-stays as it is, talks to six servers that report a use of freed memory, also
-when it is the completion of an operation that touches it. Any report fails.
+MinGW's gcc has no sanitizers. Linux's gcc has them, and Wine's winegcc makes a
+program of the same sources, which Wine runs as its own. So the contract suite,
+which stays as it is, talks to six servers that report a use of freed memory,
+also when the completion of an operation touches it. Any report is a failure.
 
-The proof that it would be seen: a server that takes "still pending" for a
-failure, and so frees a connection with an operation in flight, must be
-reported.
+There is a proof that such a use would be seen: a server that takes "still
+pending" for a failure, and so frees a connection with an operation in flight,
+must be reported.
 """
 
 import concurrent.futures
@@ -34,10 +34,10 @@ OUT = BUILD / "sanitize"
 HERE = "tests/servers/sanitize"
 SANITIZE = ["-g", "-O1", "-fno-omit-frame-pointer",
             "-fsanitize=address,undefined"]
-# Windows' own C library (Wine's), and the calls that it has no checks for led
-# to the sanitizer: heap.h. Wine's attributes on malloc mean nothing then.
-# A LONG is an int here and a long there: formats that fit only one of them
-# are errors.
+# The servers use Windows' own C library (Wine's). The sanitizer does not know
+# some of its calls: heap.h leads these to the sanitizer's own. Then Wine's
+# attributes on malloc mean nothing. A LONG is an int here and a long on
+# Windows: formats that fit only one of them are errors.
 COMPILE = ["winegcc", "-mno-cygwin", "-std=gnu11", "-fshort-wchar",
            "-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-DTRACE",
            f"-I{HERE}/include", "-I."]
@@ -52,8 +52,8 @@ MEASURED = {"E12.2"}
 TRACED = ["E1.1", "E1.5", "E1.8", "E1.9", "E2", "E4", "E7.5", "E8.2"]
 # Cases that need a program of Wine's own that does not start here.
 CONSOLE = {"E8.4", "E8.5", "E8.6"}
-# A run takes a minute, that of all cases; one that hangs must not cost more
-# than the whole is worth.
+# A run of all cases takes a minute. A run that hangs must not cost too much
+# time.
 LIMIT_S = 600
 
 
@@ -80,13 +80,14 @@ def sources_in(folder):
 
 
 def link(name, objects):
-    """A NAME.exe.so, and the NAME.exe by which Windows programs start it."""
+    """Make a NAME.exe.so, and the NAME.exe by which Windows programs start
+    it."""
     exe = OUT / f"{name}.exe"
     run([*LINK, "-o", exe, *objects, *LIBS,
          f"-L{library('libasan.so').parent}", "-lasan", "-lubsan"],
         timeout=300)
     # winegcc leaves a script by that name, which CreateProcess() cannot run.
-    # With this Wine looks for the .so, in WINEDLLPATH.
+    # With this NAME.exe Wine looks for the .so, in WINEDLLPATH.
     exe.unlink()
     run(["winebuild", "-m64", "--exe", "--fake-module", "-F", exe.name,
          "-o", exe])
@@ -107,9 +108,10 @@ def build():
 # ---- running ----------------------------------------------------------------
 
 def environment(logs, freed_mb=64):
-    """Where Wine runs with the sanitizers, and they write to files: a server's
-    standard error may be a pipe of Windows, which they cannot write to. They
-    keep the last `freed_mb` MiB of freed memory, to see who still uses it."""
+    """The environment in which Wine runs with the sanitizers. They write to
+    files: a server's standard error may be a pipe of Windows, which they
+    cannot write to. They keep the last `freed_mb` MiB of freed memory, to see
+    who still uses it."""
     return {**os.environ,
             "WINE_PRELOAD": str(library("libasan.so")),
             "WINEDLLPATH": str(OUT),
@@ -120,7 +122,7 @@ def environment(logs, freed_mb=64):
 
 def reports(logs):
     """What the sanitizers wrote. They also remark that Wine's threads have
-    stacks of an unusual kind, which is true and no report."""
+    stacks of an unusual kind. That is true, and is no report."""
     texts = [path.read_text(errors="replace")
              for path in sorted(logs.parent.glob(logs.name + ".*"))]
     return [text for text in texts
@@ -137,8 +139,8 @@ def fresh_logs(name):
 
 @contextlib.contextmanager
 def wine_without_sanitizers():
-    """Wine's own helper programs do not start with a sanitizer around them:
-    have them running before, and for as long as the servers do."""
+    """Wine's own helper programs do not start with a sanitizer around them: so
+    start them before the servers, and keep them as long as the servers run."""
     run([WINE, "--end"], status=None)
     holder = subprocess.Popen([str(WINE), "cmd"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, cwd=ROOT)
@@ -224,8 +226,8 @@ def build_and_prove():
 
 
 def main():
-    # It is ended here and there, and nobody else's programs run with a
-    # sanitizer.
+    # This Wine is ended now and then, and no other test's programs may run
+    # with a sanitizer.
     os.environ.update(own_wine("sanitize"))
     if sys.argv[1:] == ["--build"]:
         build_and_prove()

@@ -7,7 +7,7 @@
 One scripted run per model, the same for all: a client comes, sends 64 bytes,
 reads its echo, half-closes, and then the server stops. Each step waits until
 every thread of the server waits again, so the calls and their order are the
-model's own. What they were is in golden/, for a change to be seen in review.
+model's own. golden/ holds them, so that a change is seen in review.
 """
 
 import collections
@@ -27,7 +27,7 @@ from viewer import install_viewer, view  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE / "golden"
-# What was seen stands in these, between <!-- run: NAME --> and <!-- end -->.
+# These pages hold what was seen, between <!-- run: NAME --> and <!-- end -->.
 PAGES = [ROOT / "README.md", ROOT / "docs" / "tracing.md",
          *(ROOT / model / "README.md" for model in MODELS)]
 OUT = BUILD / "trace"
@@ -42,8 +42,8 @@ UPDATE = "--update" in sys.argv[1:]
 # ---- one scripted run -------------------------------------------------------
 
 class Line(collections.namedtuple("Line", "thread function depth call result")):
-    """A line of --trace. A call that is too long for its column pushes the
-    result along; it ends with its last bracket then."""
+    """A line of --trace. A call that is too long for its column moves the
+    result to the right; then the call ends with its last bracket."""
 
     WHOLE = re.compile(r"^ *\d+\.\d{3}  (.{9}) (.{22}) ( *)(.*)$")
 
@@ -60,7 +60,7 @@ class Line(collections.namedtuple("Line", "thread function depth call result")):
                    len(indent) // 2, call, result[0] if result else "")
 
     def masked(self):
-        """Without what another run may have otherwise."""
+        """The line without the parts that may differ in another run."""
         call, result = (re.sub(r"\b(socket|event) \d+", r"\1 N", text)
                         for text in (self.call, self.result))
         return self._replace(call=call, result=result)
@@ -93,7 +93,8 @@ class Narrator:
         return line
 
     def until(self, is_it):
-        """Read on to a line that is_it, and then until all threads wait."""
+        """Read on to a line for which is_it() is true, and then until all
+        threads wait."""
         while (line := self.take()) and not is_it(line):
             pass
         while line and not all(self.waiting.values()):
@@ -137,7 +138,8 @@ def scripted_run(model, *options):
              line.result == "waits")
         address = ("127.0.0.1", narrator.server.port)
         with socket.create_connection(address, PATIENCE) as client:
-            # Not done before the one who will serve it has it.
+            # The step is not done before the thread that will serve the client
+            # has it.
             step("accept", begins("WSARecv(#1") if model in COMPLETION else
                  begins("WSAEnumNetworkEvents(#1") if model == "eventselect"
                  else lambda line: re.match(r"socket \d+ is #1$", line.call))
@@ -260,8 +262,8 @@ POSTS = {"WSARecv", "WSASend", "AcceptEx"}
 
 
 def replay(path, counts):
-    """Every line stands for itself: what its state says is what the lines up
-    to it add up to."""
+    """Every line is complete in itself: its state is what the lines up to it
+    add up to."""
     lines = [json.loads(line) for line in
              path.read_text(encoding="ascii").splitlines()]
     begin, *records, end = lines
@@ -322,7 +324,7 @@ def replay(path, counts):
 
 
 def special(rec, state, wrong):
-    """What is there for one model only."""
+    """Check what only one model has."""
     if rec.get("call") == "select" and rec["kind"] == "woke":
         asked, answered = state["sets"]["in"], state["sets"]["out"]
         for way in ("read", "write"):
@@ -377,8 +379,8 @@ def relay_counts(model, text):
         if addresses[0] <= at < addresses[-1] and \
                 table[bisect.bisect_right(addresses, at) - 1][1] in own:
             counts[ALIASES.get(name, name)] += 1
-    # These two the relay does not show: one is called through a pointer. But
-    # they say it themselves.
+    # The relay does not show these two: one is called through a pointer. But
+    # they report their calls themselves.
     for name, said in (("AcceptEx", r"trace:winsock:WS2_AcceptEx listener"),
                        ("CancelIoEx", r"trace:file:NtCancelIoFileEx ")):
         if count := len(re.findall(said, text)):
@@ -387,7 +389,7 @@ def relay_counts(model, text):
 
 
 def under_relay(model):
-    """A run without tracing, with Wine writing down every call."""
+    """A run without tracing, while Wine writes down every call."""
     env = own_wine("relay") | {"WINEDEBUG": "+relay,+winsock,+file"}
     with Server(model, *OPTIONS.get(model, []), env=env) as server:
         with socket.create_connection(("127.0.0.1", server.port),
@@ -413,7 +415,7 @@ RELAYED = ("ws2_32.*;user32.GetMessageW;user32.DispatchMessageW;"
            "kernel32.ResetEvent;kernel32.WaitForMultipleObjectsEx;"
            "kernelbase.SetEvent;kernelbase.ResetEvent;kernelbase.CancelIoEx;"
            "kernelbase.WaitForMultipleObjectsEx")
-# Wine's ws2_32 hands these on without a step of its own.
+# Wine's ws2_32 passes these on without a step of its own.
 ALIASES = {"WaitForMultipleObjectsEx": "WSAWaitForMultipleEvents",
            "SetEvent": "WSASetEvent", "ResetEvent": "WSAResetEvent"}
 
@@ -457,7 +459,7 @@ def ended_at(mark, path, mode):
             while not path.exists() or mark not in path.read_text():
                 if time.monotonic() > deadline:
                     fail(f"no {mark} in {path.name}")
-                time.sleep(0.01)  # it is Wine's to write, not ours to be told
+                time.sleep(0.01)  # Wine writes it, and nothing tells us
         finally:
             process.kill()
     return path
@@ -505,8 +507,8 @@ def check_ends():
 
 
 def adds_up(text, counts):
-    """What a .jsonl has of the calls that were counted, and how many records
-    it says that it has not. Returns the latter."""
+    """A .jsonl holds the calls that were counted, except for as many records
+    as it says that it has dropped. Returns that number."""
     lines = [json.loads(line) for line in text.splitlines()]
     kept = sum(line["kind"] in ("call", "woke") for line in lines)
     dropped = sum(line["count"] for line in lines if line["kind"] == "dropped")
@@ -520,9 +522,9 @@ def adds_up(text, counts):
 
 
 def held_back():
-    """A flood of calls into a file of which nobody takes a byte before the
-    last call was made: the rings have no room for a quarter of them. Returns
-    the whole text, and the counts."""
+    """Make a flood of calls. Nobody reads a byte of their file before the last
+    call was made: the rings have no room for a quarter of them. Returns the
+    whole text, and the counts."""
     path = OUT / "held.jsonl"
     path.unlink(missing_ok=True)
     os.mkfifo(path)
@@ -601,12 +603,12 @@ def check_command_line():
 
 def echo_parts(runs):
     """{mark: text}: one echo of each model, alone and in a table, and a whole
-    run, as compare() has found it to be."""
+    run, as compare() has found it."""
     rows = ["| model | call by call | calls | waits |", "|---|---|---|---|"]
     parts = {}
     for model, (_, steps) in runs.items():
         told = [line.masked() for line in steps["echo"]]
-        # The call that a wait began is told twice: count where it ends.
+        # A call that waits is told twice: count it where it ends.
         ended = [re.match(r"(\w+)(\(|$)", line.call) for line in told
                  if line.result != "waits"]
         names = [(match[1], match[2] == "") for match in ended if match]

@@ -53,7 +53,7 @@ class Client:
         self.port = self.socket.getsockname()[1]
 
     def echo(self, text):
-        """Seconds until it came back."""
+        """Send the text; return the seconds until it came back."""
         began = time.monotonic()
         self.socket.sendall(text)
         got = b""
@@ -208,8 +208,8 @@ def show(env):
             if missing:
                 fail(f"ports {missing} are not listed: {seen['line']}")
         with check("window: its picture shows the clients"):
-            # A line of text is far more than this, a blinking cursor less. The
-            # list knows its lines before they are drawn.
+            # A line of text changes far more pixels than this, a blinking
+            # cursor fewer. The list has its lines before they are drawn.
             deadline = time.monotonic() + PATIENCE
             while (colours := window.picture(PICTURE)) < 4 or \
                     (pixels := differing(empty, PICTURE)) < 100 * CLIENTS:
@@ -230,7 +230,7 @@ def show(env):
 
 
 def main():
-    # A Wine that was started without a display keeps to that until it ends.
+    # A Wine that was started without a display has none until it ends.
     os.environ.update(own_wine("window"))
     try:
         look_at_both()
