@@ -97,7 +97,7 @@ PARTS = {
                      wide=model not in ("select", "asyncselect", "blocking"))
                  for model in (*MODELS, "blocking")],
     "builds": [Job(f"{way}-{model}", *python("contract", f"--{way}", model),
-                   seconds=65) for way in ("plain", "traced")
+                   seconds=50) for way in ("plain", "traced")
                for model in MODELS],
     "faults": [Job("", *python("faults", "build/faults"), seconds=45)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 13))],
