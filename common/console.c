@@ -8,19 +8,24 @@
 
 #include "common/console.h"
 
+static HANDLE input = INVALID_HANDLE_VALUE; /* of the console */
 static DWORD mode_found;
 static bool mode_changed;
 
 void console_begin(void)
 {
-    HANDLE in = GetStdHandle(STD_INPUT_HANDLE);
-    if (!GetConsoleMode(in, &mode_found))
-        return; /* standard input is not a console */
+    /* Not the handle of standard input: a selection freezes a program that
+     * prints on a console also when its input is a pipe or a file. */
+    input = CreateFileW(L"CONIN$", GENERIC_READ | GENERIC_WRITE,
+                        FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
+                        0, NULL);
+    if (input == INVALID_HANDLE_VALUE || !GetConsoleMode(input, &mode_found))
+        return; /* there is no console */
 
     /* Without ENABLE_EXTENDED_FLAGS the QuickEdit bit is not looked at. */
     DWORD mode = mode_found & ~(DWORD)ENABLE_QUICK_EDIT_MODE;
     mode |= ENABLE_EXTENDED_FLAGS;
-    if (!SetConsoleMode(in, mode))
+    if (!SetConsoleMode(input, mode))
         return;
     mode_changed = true;
     if (atexit(console_restore) != 0)
@@ -30,8 +35,7 @@ void console_begin(void)
 void console_restore(void)
 {
     if (mode_changed)
-        SetConsoleMode(GetStdHandle(STD_INPUT_HANDLE),
-                       mode_found | ENABLE_EXTENDED_FLAGS);
+        SetConsoleMode(input, mode_found | ENABLE_EXTENDED_FLAGS);
 }
 
 void console_hold(void)

@@ -24,12 +24,14 @@ static const char *listen_hint(int err)
 {
     switch (err) {
     case WSAEADDRINUSE:
-        return "the port is taken; `netstat -ano` shows by which process. "
-               "Try another --port, or --port 0 for any free one";
+        return "the port stayed taken for 2 s; `netstat -ano` shows by which "
+               "server, or which connections of an earlier one are still "
+               "there. Try another --port, or --port 0 for any free one";
     case WSAEACCES:
-        return "the port is taken, or Windows keeps it in a reserved range: "
-               "`netsh interface ipv4 show excludedportrange protocol=tcp` "
-               "lists those. Try another --port, or --port 0";
+        return "the port stayed taken for 2 s (see `netstat -ano`), or Windows "
+               "keeps it in a reserved range: `netsh interface ipv4 show "
+               "excludedportrange protocol=tcp` lists those. Try another "
+               "--port, or --port 0";
     case WSAEADDRNOTAVAIL:
         return "this machine has no such address; see `ipconfig`";
     case WSAEAFNOSUPPORT:
@@ -59,6 +61,24 @@ static bool is_loopback(const struct sockaddr_storage *address)
     return (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
 }
 
+/* A listener with SO_EXCLUSIVEADDRUSE can be refused while connections of the
+ * server before it still end, and nobody tells when they have ended: so a
+ * restart tries again, for a bounded time. Returns 0 or the last error. Source:
+ * SO_EXCLUSIVEADDRUSE socket option. */
+static int bind_patiently(SOCKET sock, const struct args *args)
+{
+    enum { TRIES = 20, PAUSE_MS = 100 };
+    for (int tries = 1;; tries++) {
+        if (bind(sock, (const struct sockaddr *)&args->address,
+                 args->address_len) == 0)
+            return 0;
+        int err = WSAGetLastError();
+        if ((err != WSAEADDRINUSE && err != WSAEACCES) || tries == TRIES)
+            return err;
+        Sleep(PAUSE_MS);
+    }
+}
+
 SOCKET net_listen(const struct args *args)
 {
     /* Not SO_REUSEADDR, which on Windows lets a second program take the port
@@ -77,9 +97,9 @@ SOCKET net_listen(const struct args *args)
     if (setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, (const char *)&on,
                    sizeof on) == SOCKET_ERROR)
         listen_failed("setsockopt(TCP_NODELAY)", WSAGetLastError(), args);
-    if (bind(sock, (const struct sockaddr *)&args->address,
-             args->address_len) == SOCKET_ERROR)
-        listen_failed("bind", WSAGetLastError(), args);
+    int err = bind_patiently(sock, args);
+    if (err != 0)
+        listen_failed("bind", err, args);
     if (listen(sock, SOMAXCONN) == SOCKET_ERROR)
         listen_failed("listen", WSAGetLastError(), args);
 

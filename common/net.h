@@ -15,7 +15,8 @@ void net_stop(void);
 
 /* A socket that listens on args->address with the largest backlog. On failure
  * prints one line that names the call, the address, the error and a hint, and
- * ends the process with EXIT_LISTEN. Blocking until the model says otherwise.
+ * ends the process with EXIT_LISTEN; a port that is taken is tried for 2 s.
+ * Blocking until the model says otherwise.
  *
  * TCP_NODELAY is set, and connections inherit it: without it Nagle's algorithm
  * waits for the acknowledgement of one piece of an echo before it sends the

@@ -5,6 +5,7 @@
 
 #include "common/console.h"
 #include "common/err.h"
+#include "common/input.h"
 #include "common/stop.h"
 
 /* Windows ends a process whose console was closed about five seconds after
@@ -16,33 +17,36 @@ static void (*wake)(void *arg);
 static void *wake_arg;
 static bool asked;
 
+/* Interlocked. The end of standard input is not among them: on Windows Ctrl+C
+ * ends a ReadFile() of the console as well, before or after this handler runs,
+ * and the first key would then be taken for the second one. */
+static volatile LONG keys;
+
 static HANDLE main_thread;
 static HANDLE watcher;        /* of standard input; or NULL */
 static volatile LONG eof_met; /* interlocked: the watcher has left ReadFile() */
 
-/* True: this was the first time. */
-static bool stop_ask(void)
+static void stop_ask(void)
 {
     AcquireSRWLockExclusive(&lock);
-    bool first = !asked;
-    asked = true;
-    if (first && wake != NULL)
+    if (!asked && wake != NULL)
         wake(wake_arg);
+    asked = true;
     ReleaseSRWLockExclusive(&lock);
-    return first;
 }
 
 static BOOL WINAPI on_console_event(DWORD event)
 {
-    bool first = stop_ask();
-    if (event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT) {
-        if (!first) {
-            /* Not exit(): it would run on this thread and take locks that
-             * the thread which hangs may hold. */
-            console_restore();
-            TerminateProcess(GetCurrentProcess(), EXIT_FAILED);
-        }
-    } else {
+    bool key = event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT;
+    if (key && InterlockedIncrement(&keys) > 1) {
+        /* Not exit(): it would run on this thread and take locks that the
+         * thread which hangs may hold. Nor is any lock of ours taken before:
+         * the thread that holds it may be the one which hangs. */
+        console_restore();
+        TerminateProcess(GetCurrentProcess(), EXIT_FAILED);
+    }
+    stop_ask();
+    if (!key) {
         /* The console is closing, or the user logs off: returning would end
          * the process in the middle of its clean-up. */
         WaitForSingleObject(main_thread, CLOSE_PATIENCE_MS);
@@ -56,12 +60,10 @@ static unsigned __stdcall watch_stdin(void *arg)
 {
     (void)arg;
     char ignored[256];
-    DWORD len = 0;
-    HANDLE in = GetStdHandle(STD_INPUT_HANDLE);
-    while (ReadFile(in, ignored, sizeof ignored, &len, NULL) && len > 0)
+    while (input_read(ignored, sizeof ignored) > 0)
         continue;
     InterlockedExchange(&eof_met, TRUE);
-    (void)stop_ask();
+    stop_ask();
     return 0;
 }
 
@@ -79,7 +81,11 @@ void stop_begin(void (*model_wake)(void *arg), void *arg, bool on_eof)
     wake_arg = arg;
     ReleaseSRWLockExclusive(&lock);
 
-    if (!SetConsoleCtrlHandler(on_console_event, TRUE))
+    /* A process inherits it from its parent when that one ignores Ctrl+C, as
+     * after `start /b`: ours is meant to hear it. Source: CTRL+C and CTRL+BREAK
+     * Signals. */
+    if (!SetConsoleCtrlHandler(NULL, FALSE) ||
+        !SetConsoleCtrlHandler(on_console_event, TRUE))
         die_call("SetConsoleCtrlHandler", GetLastError());
     if (on_eof) {
         watcher = (HANDLE)_beginthreadex(NULL, 0, watch_stdin, NULL, 0, NULL);

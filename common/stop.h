@@ -12,7 +12,8 @@
 
 /* From now on call wake(arg) once, on another thread, as soon as the user asks
  * to stop; with `on_eof` also when standard input ends. wake() must not wait.
- * A second Ctrl+C or Ctrl+Break ends the process at once, with EXIT_FAILED.
+ * The second Ctrl+C or Ctrl+Break ends the process at once, with EXIT_FAILED;
+ * the end of standard input does not count as one of them.
  * Main thread, once. Dies if it cannot be arranged.
  * Source: HandlerRoutine callback function. */
 void stop_begin(void (*wake)(void *arg), void *arg, bool on_eof);

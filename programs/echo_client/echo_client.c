@@ -27,6 +27,7 @@
 #include "common/args.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/input.h"
 #include "common/net.h"
 #include "programs/harness/dial.h"
 
@@ -161,22 +162,15 @@ static bool send_all(struct client *c, const unsigned char *data, int len)
     return true;
 }
 
-/* The number of bytes read; 0 at the end, -1 if that failed. ReadFile() and
- * not fread(): it gives what there is, a line or a piece of a file, and holds
- * no lock of the C library that exit() would wait for. */
+/* The number of bytes read; 0 at the end, -1 if that failed. */
 static int read_input(struct client *c, unsigned char *block)
 {
-    DWORD len = 0;
-    if (!ReadFile(GetStdHandle(STD_INPUT_HANDLE), block, BLOCK, &len, NULL)) {
-        DWORD err = GetLastError();
-        if (err == ERROR_BROKEN_PIPE || err == ERROR_HANDLE_EOF)
-            return 0; /* how a pipe says that its other end is closed */
-        finish(c, FAILED, "ReadFile of standard input", err);
-        return -1;
-    }
+    int len = input_read(block, BLOCK);
+    if (len < 0)
+        finish(c, FAILED, "ReadFile of standard input", GetLastError());
     if (c->typing && len > 0 && (block[0] == CTRL_Z || block[0] == CTRL_D))
         return 0;
-    return (int)len;
+    return len;
 }
 
 static unsigned __stdcall sender(void *arg)
@@ -431,7 +425,8 @@ int main(int argc, char **argv)
         die_call("CreateEventW", GetLastError());
     c->typing = GetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), &mode) != 0;
     if (c->typing) {
-        if (!SetConsoleCtrlHandler(on_console_event, TRUE))
+        if (!SetConsoleCtrlHandler(NULL, FALSE) || /* it may be inherited */
+            !SetConsoleCtrlHandler(on_console_event, TRUE))
             die_call("SetConsoleCtrlHandler", GetLastError());
         say(c, "Type a line and press Enter; Ctrl+Z and Enter ends.\n> ");
     }

@@ -188,7 +188,8 @@ static void options_of_other_models(void)
 {
     refused("plain --threads 2", "--threads does not apply: it has one thread");
     refused("plain -t 2", "-t does not apply: it has one thread only");
-    refused("plain --window", "--window does not apply: only asyncselect has a window");
+    refused("plain --window",
+            "--window does not apply: only asyncselect has a window");
 }
 
 static void missing_values(void)

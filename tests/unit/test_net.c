@@ -1,6 +1,7 @@
 /* test_net.c -- the listening socket, and how addresses are written */
 #include "common/win.h"
 
+#include <process.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,10 +215,35 @@ static void taken_port(void)
     /* Which of the two depends on the options of both sockets. */
     CHECK(strstr(child->err, "WSAEADDRINUSE (10048)") != NULL ||
           strstr(child->err, "WSAEACCES (10013)") != NULL);
-    CHECK_HAS(child->err, "; the port is taken");
+    CHECK_HAS(child->err, "; the port stayed taken for 2 s");
     CHECK_HAS(child->err, "--port");
     CHECK_INT(strcspn(child->err, "\n") + 1, strlen(child->err));
     closesocket(listener);
+}
+
+static unsigned __stdcall close_soon(void *sock)
+{
+    Sleep(300);
+    closesocket((SOCKET)sock);
+    return 0;
+}
+
+/* A restart, while something of the last run still keeps the port. */
+static void port_that_becomes_free(void)
+{
+    struct args args = args_for("127.0.0.1", 0);
+    SOCKET first = net_listen(&args);
+    args = args_for("127.0.0.1", port_of(first));
+    HANDLE thread =
+        (HANDLE)_beginthreadex(NULL, 0, close_soon, (void *)first, 0, NULL);
+    if (thread == NULL)
+        die_call("_beginthreadex", GetLastError());
+    SOCKET second = net_listen(&args);
+    CHECK_INT(port_of(second),
+              ntohs(((struct sockaddr_in *)&args.address)->sin_port));
+    WaitForSingleObject(thread, INFINITE);
+    CloseHandle(thread);
+    closesocket(second);
 }
 
 static void address_of_another_machine(void)
@@ -262,6 +288,7 @@ void test_net(void)
     RUN(burst_of_150_waits_in_the_backlog);
     RUN(who_left_before_accept);
     RUN(taken_port);
+    RUN(port_that_becomes_free);
     RUN(address_of_another_machine);
     RUN(warns_beyond_loopback);
 }

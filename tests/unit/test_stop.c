@@ -49,6 +49,8 @@ int child_stop(int argc, char **argv)
     woken = CreateEventW(NULL, FALSE, FALSE, NULL);
     if (woken == NULL)
         die_call("CreateEventW", GetLastError());
+    if (strcmp(what, "ignored-key") == 0 && !SetConsoleCtrlHandler(NULL, TRUE))
+        die_call("SetConsoleCtrlHandler", GetLastError());
     stop_begin(wake, &right_arg, on_eof);
 
     if (strcmp(what, "eof") == 0)
@@ -64,13 +66,25 @@ int child_stop(int argc, char **argv)
         press_and_hang(CTRL_C_EVENT); /* a server that hangs while it stops */
     }
     if (strcmp(what, "late") == 0) {
+        press(CTRL_C_EVENT);
+        if (WaitForSingleObject(woken, 30000) != WAIT_OBJECT_0)
+            return 98;
         stop_end();
         press_and_hang(CTRL_C_EVENT);
     }
     if (strcmp(what, "eof-then-key") == 0) {
         if (WaitForSingleObject(woken, 30000) != WAIT_OBJECT_0)
             return 98;
+        press(CTRL_C_EVENT);
+        /* As long as a handler of this key could take to end us. */
+        Sleep(300);
+        printf("went on\n");
+        fflush(stdout);
         press_and_hang(CTRL_C_EVENT);
+    }
+    if (strcmp(what, "ignored-key") == 0) {
+        press(CTRL_C_EVENT);
+        return await_wake();
     }
     if (strcmp(what, "ignore-eof") == 0)
         return WaitForSingleObject(woken, 500) == WAIT_TIMEOUT ? 0 : 98;
@@ -102,7 +116,7 @@ static void after_stop_end_no_wake_but_an_end(void)
 {
     const struct child *child = run_child("stop late", NULL);
     CHECK_INT(child->code, EXIT_FAILED);
-    CHECK_TEXT(child->out, "");
+    CHECK_TEXT(child->out, "wake\n");
 }
 
 static void end_of_input_wakes_once(void)
@@ -120,11 +134,21 @@ static void input_before_its_end_is_read_over(void)
     CHECK_TEXT(child->out, "wake\n1 wake\n");
 }
 
-static void ctrl_c_after_the_end_of_input_is_the_second(void)
+/* On Windows Ctrl+C also ends the read of the console that watches for the end
+ * of the input, in no order with the handler. */
+static void ctrl_c_after_the_end_of_input_is_the_first(void)
 {
     const struct child *child = run_child("stop eof-then-key", "");
     CHECK_INT(child->code, EXIT_FAILED);
-    CHECK_TEXT(child->out, "wake\n");
+    CHECK_TEXT(child->out, "wake\nwent on\n");
+}
+
+/* As a program that was started by `start /b`. */
+static void ctrl_c_that_the_parent_ignores(void)
+{
+    const struct child *child = run_child("stop ignored-key", NULL);
+    CHECK_INT(child->code, EXIT_STOPPED);
+    CHECK_TEXT(child->out, "wake\n1 wake\n");
 }
 
 static void end_of_input_means_nothing_unasked(void)
@@ -142,6 +166,7 @@ void test_stop(void)
     RUN(after_stop_end_no_wake_but_an_end);
     RUN(end_of_input_wakes_once);
     RUN(input_before_its_end_is_read_over);
-    RUN(ctrl_c_after_the_end_of_input_is_the_second);
+    RUN(ctrl_c_after_the_end_of_input_is_the_first);
+    RUN(ctrl_c_that_the_parent_ignores);
     RUN(end_of_input_means_nothing_unasked);
 }

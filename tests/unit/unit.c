@@ -225,6 +225,7 @@ int main(int argc, char **argv)
     net_start();
     test_err();
     test_args();
+    test_input();
     test_net();
     test_log();
     test_stop();

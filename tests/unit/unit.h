@@ -64,6 +64,7 @@ unsigned random_below(unsigned limit);
 /* The tests of one file each. */
 void test_err(void);
 void test_args(void);
+void test_input(void);
 void test_net(void);
 void test_log(void);
 void test_stop(void);
