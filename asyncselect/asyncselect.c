@@ -50,20 +50,24 @@ struct conn {
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
 };
 
-/* The server. Only the thread in server_run() touches it, but for
- * server_wake(), which uses nothing but `window`. */
+/* The server. Only the thread in server_run() touches it, but for what says
+ * otherwise. */
 struct server {
     struct args args;
     unsigned long threads; /* that serve clients */
     SOCKET listener;
-    HWND window; /* where the messages arrive; nobody sees it */
+    HWND window; /* where the messages arrive; nobody sees it. Any thread. */
     struct conn *conns;
     size_t count;
-    struct map by_sock; /* the way back from a SOCKET to its client */
-    bool paused;        /* out of sockets: leave newcomers in the backlog */
+    struct map by_sock;     /* the way back from a SOCKET to its client */
+    volatile LONG stopping; /* interlocked */
 };
 
+/* How long to wait before accept() is tried again when it has failed. */
+enum { RETRY_MS = 1000, RETRY_TIMER = 1 };
+
 static void on_accept(struct server *srv);
+static void on_timer(struct server *srv);
 static void on_readable(struct server *srv, struct conn *c);
 static void on_writable(struct server *srv, struct conn *c);
 static void conn_close(struct server *srv, struct conn *c, int err);
@@ -72,17 +76,11 @@ static void conn_close(struct server *srv, struct conn *c, int err);
 
 static void server_run(struct server *srv)
 {
-    (void)srv; /* window_proc() finds it: messages arrive there */
-    for (;;) {
+    while (!srv->stopping) {
         MSG message;
         BOOL got = GetMessageW(&message, NULL, 0, 0);
         if (got == -1) /* a BOOL with three values */
             die_call("GetMessageW", GetLastError());
-        /* Not PostQuitMessage(): its WM_QUIT is held back until the queue has
-         * nothing else, and busy clients never leave it empty. Source: About
-         * Messages and Message Queues. */
-        if (got == 0 || message.message == WM_STOP)
-            return;
         DispatchMessageW(&message);
     }
 }
@@ -116,9 +114,12 @@ static LRESULT CALLBACK window_proc(HWND window, UINT message, WPARAM wparam,
                                     LPARAM lparam)
 {
     struct server *srv = (void *)GetWindowLongPtrW(window, GWLP_USERDATA);
-    if (message != WM_SOCKET)
+    if (message == WM_SOCKET)
+        on_message(srv, (SOCKET)wparam, WSAGETSELECTEVENT(lparam));
+    else if (message == WM_TIMER)
+        on_timer(srv);
+    else
         return DefWindowProcW(window, message, wparam, lparam);
-    on_message(srv, (SOCKET)wparam, WSAGETSELECTEVENT(lparam));
     return 0;
 }
 
@@ -172,12 +173,16 @@ static void on_accept(struct server *srv)
         int err = WSAGetLastError();
         if (err == WSAEWOULDBLOCK || net_newcomer_left(err))
             return;
-        if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->count == 0)
+        if (!net_is_short(err))
             die_call("accept", err);
+        /* Windows has no more sockets, and tells nobody when it has some again.
+         * Newcomers stay in the backlog until on_timer(); the clients that are
+         * here notice nothing. */
         warn_call("accept", err);
-        srv->paused = true; /* until one of ours leaves */
         if (WSAAsyncSelect(srv->listener, srv->window, 0, 0) == SOCKET_ERROR)
             die_call("WSAAsyncSelect", WSAGetLastError());
+        if (SetTimer(srv->window, RETRY_TIMER, RETRY_MS, NULL) == 0)
+            die_call("SetTimer", GetLastError());
         return;
     }
     net_no_inherit(sock);
@@ -194,7 +199,13 @@ static void listener_watch(struct server *srv)
     if (WSAAsyncSelect(srv->listener, srv->window, WM_SOCKET, FD_ACCEPT) ==
         SOCKET_ERROR)
         die_call("WSAAsyncSelect", WSAGetLastError());
-    srv->paused = false;
+}
+
+/* Perhaps there are sockets again. */
+static void on_timer(struct server *srv)
+{
+    KillTimer(srv->window, RETRY_TIMER);
+    listener_watch(srv);
 }
 
 /* ---- 4. echo ----------------------------------------------------------- */
@@ -289,13 +300,13 @@ static void conn_close(struct server *srv, struct conn *c, int err)
 
     if (err == 0)
         shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
+    else
+        net_reset_on_close(c->sock);
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
     log_closed(&c->log, (unsigned long)err);
     window_remove_client(c->log.number);
     free(c);
-    if (srv->paused)
-        listener_watch(srv);
 }
 
 /* ---- 6. start and stop ------------------------------------------------- */
@@ -338,18 +349,23 @@ static void server_start(struct server *srv)
     srv->threads = 1;
 }
 
-/* Runs on another thread, while this one waits in GetMessageW(). */
+/* Runs on another thread, while this one waits in GetMessageW(). The message
+ * only ends that wait, and the flag stops the server. A full queue takes no
+ * message, and then the wait ends without it. Nor PostQuitMessage(): its WM_QUIT
+ * is held back until the queue has nothing else, and busy clients never leave it
+ * empty. Source: About Messages and Message Queues. */
 static void server_wake(void *arg)
 {
     struct server *srv = arg;
-    if (!PostMessageW(srv->window, WM_STOP, 0, 0))
+    InterlockedExchange(&srv->stopping, TRUE);
+    if (!PostMessageW(srv->window, WM_STOP, 0, 0) &&
+        GetLastError() != ERROR_NOT_ENOUGH_QUOTA)
         die_call("PostMessageW", GetLastError());
 }
 
 static void server_stop(struct server *srv)
 {
     closesocket(srv->listener);
-    srv->paused = false;
     while (srv->conns != NULL)
         conn_close(srv, srv->conns, 0);
     window_close();

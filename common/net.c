@@ -123,6 +123,18 @@ bool net_newcomer_left(int err)
     return err == WSAECONNRESET || err == WSAECONNABORTED || err == WSAENOTCONN;
 }
 
+bool net_is_short(int err)
+{
+    return err == WSAEMFILE || err == WSAENOBUFS;
+}
+
+void net_reset_on_close(SOCKET sock)
+{
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(sock, SOL_SOCKET, SO_LINGER, (const char *)&at_once,
+                     sizeof at_once);
+}
+
 void net_name(const struct sockaddr_storage *address, char *out, size_t size)
 {
     char host[INET6_ADDRSTRLEN];

@@ -32,6 +32,15 @@ void net_no_inherit(SOCKET sock);
  * nothing to do but to accept the next one. */
 bool net_newcomer_left(int err);
 
+/* True: a call failed because Windows has no more sockets, or no memory for
+ * them. Nobody tells when it has some again: try again after a while. */
+bool net_is_short(int err);
+
+/* Let closesocket() send a reset. A client whose connection ends in trouble must
+ * not take it for the orderly end of its echo. A failure is not told: the
+ * connection may be gone. Source: closesocket function, SO_LINGER. */
+void net_reset_on_close(SOCKET sock);
+
 /* "127.0.0.1:5566" or "[::1]:5566"; `out` is always terminated. */
 enum { NET_NAME_SIZE = 64 };
 void net_name(const struct sockaddr_storage *address, char *out, size_t size);

@@ -302,7 +302,7 @@ static void on_accept(struct server *srv)
         int err = WSAGetLastError();
         if (err == WSAEWOULDBLOCK || net_newcomer_left(err))
             return;
-        if (err != WSAEMFILE && err != WSAENOBUFS)
+        if (!net_is_short(err))
             die_call("accept", err);
         /* Windows has no more sockets, and tells nobody when it has some again.
          * Newcomers stay in the backlog; the clients that are here notice
@@ -392,6 +392,8 @@ static void conn_close(struct waiter *w, struct conn *c, int err)
 {
     if (err == 0)
         shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
+    else
+        net_reset_on_close(c->sock);
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
     WSACloseEvent(c->event); /* after the socket that would set it */

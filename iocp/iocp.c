@@ -84,23 +84,23 @@ struct server {
 
     /* Only when a client comes or leaves; an echo takes no lock. */
     SRWLOCK lock;
-    struct conn *conns;      /* under lock */
-    struct accept_op *idle;  /* under lock: could not be posted, try again */
-    const char *failed_call; /* under lock: why the last of these could not */
-    int failed_err;
+    struct conn *conns;              /* under lock */
+    struct accept_op *volatile idle; /* changed under lock: to be tried again */
 
     volatile LONG clients;  /* interlocked */
     volatile LONG stopping; /* interlocked */
+    WSAEVENT wake; /* set when something is idle, or the server stops */
 
     /* Interlocked: clients, AcceptEx() in flight, and the server itself until
      * it is told to stop. At 0 the workers may leave. */
     volatile LONG live;
 };
 
-/* What srv->live says when the server waits and nothing else is in flight. */
-enum { ONLY_THE_SERVER = 1 };
+/* How long to wait before AcceptEx() is tried again when it has failed. */
+enum { RETRY_MS = 1000 };
 
 static void accept_post(struct server *srv, struct accept_op *a);
+static void accept_retry(struct server *srv);
 static void on_accept(struct server *srv, struct accept_op *a, DWORD err);
 static void conn_post_recv(struct server *srv, struct conn *c);
 static void conn_post_send(struct server *srv, struct conn *c);
@@ -164,9 +164,20 @@ static void worker_run(struct server *srv)
     }
 }
 
-/* The main thread has nothing to do but to wait until the workers have left. */
+/* The main thread has nothing to do while all goes well. When Windows has no
+ * more sockets it tries again each second: nobody tells when there are some. */
 static void server_run(struct server *srv)
 {
+    while (!srv->stopping) {
+        DWORD wait = srv->idle != NULL ? RETRY_MS : WSA_INFINITE;
+        DWORD got = WSAWaitForMultipleEvents(1, &srv->wake, FALSE, wait, FALSE);
+        if (got == WSA_WAIT_FAILED)
+            die_call("WSAWaitForMultipleEvents", WSAGetLastError());
+        if (got == WSA_WAIT_TIMEOUT)
+            accept_retry(srv);
+        else
+            WSAResetEvent(srv->wake); /* before the look at what was changed */
+    }
     for (unsigned long i = 0; i < srv->threads; i++)
         WaitForSingleObject(srv->workers[i], INFINITE);
 }
@@ -178,8 +189,6 @@ static void server_run(struct server *srv)
 static void server_release(struct server *srv)
 {
     LONG live = InterlockedDecrement(&srv->live);
-    if (live == ONLY_THE_SERVER && !srv->stopping)
-        die_call(srv->failed_call, srv->failed_err); /* nobody can come now */
     for (unsigned long i = 0; live == 0 && i < srv->threads; i++)
         if (!PostQueuedCompletionStatus(srv->port, 0, KEY_QUIT, NULL))
             die_call("PostQueuedCompletionStatus", GetLastError());
@@ -219,20 +228,24 @@ refuse:
     free(c);
 }
 
-/* It waits in the idle list until a client leaves. */
+/* It waits in the idle list until accept_retry(). Newcomers stay in the backlog;
+ * the clients that are here notice nothing. */
 static void accept_failed(struct server *srv, struct accept_op *a,
                           const char *call, int err)
 {
+    if (!srv->stopping && !net_is_short(err))
+        die_call(call, err);
     if (a->sock != INVALID_SOCKET)
         closesocket(a->sock);
-    if (!srv->stopping)
-        warn_call(call, err);
     AcquireSRWLockExclusive(&srv->lock);
+    bool first = srv->idle == NULL;
     a->next = srv->idle;
     srv->idle = a;
-    srv->failed_call = call;
-    srv->failed_err = err;
     ReleaseSRWLockExclusive(&srv->lock);
+    if (first && !srv->stopping)
+        warn_call(call, err); /* one line for all that are idle */
+    if (!WSASetEvent(srv->wake))
+        die_call("WSASetEvent", WSAGetLastError());
     server_release(srv);
 }
 
@@ -242,9 +255,11 @@ static void accept_failed(struct server *srv, struct accept_op *a,
 static void accept_post(struct server *srv, struct accept_op *a)
 {
     LPFN_ACCEPTEX accept_ex = srv->accept_ex;
-    if (srv->stopping)
+    InterlockedIncrement(&srv->live); /* first: from now on no worker leaves */
+    if (srv->stopping) {
+        server_release(srv);
         return;
-    InterlockedIncrement(&srv->live);
+    }
     a->sock =
         WSASocketW(srv->args.address.ss_family, SOCK_STREAM, IPPROTO_TCP, NULL,
                    0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
@@ -268,6 +283,19 @@ static void accept_post(struct server *srv, struct accept_op *a)
         accept_failed(srv, a, "AcceptEx", err);
     else if (srv->stopping)
         server_cancel(srv); /* it began after everything had been cancelled */
+}
+
+static void accept_retry(struct server *srv)
+{
+    AcquireSRWLockExclusive(&srv->lock);
+    struct accept_op *a = srv->idle;
+    srv->idle = NULL;
+    ReleaseSRWLockExclusive(&srv->lock);
+    while (a != NULL) {
+        struct accept_op *next = a->next;
+        accept_post(srv, a);
+        a = next;
+    }
 }
 
 /* Somebody has connected, or was about to and left: in either case there has
@@ -398,20 +426,17 @@ static void conn_close(struct server *srv, struct conn *c, DWORD err)
         srv->conns = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
-    struct accept_op *idle = srv->idle;
-    if (idle != NULL)
-        srv->idle = idle->next;
     ReleaseSRWLockExclusive(&srv->lock);
 
     if (err == 0)
         shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
+    else
+        net_reset_on_close(c->sock);
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
     log_closed(&c->log, err);
     free(c);
     InterlockedDecrement(&srv->clients);
-    if (idle != NULL)
-        accept_post(srv, idle); /* there may be sockets again */
     server_release(srv);
 }
 
@@ -474,6 +499,10 @@ static void server_start(struct server *srv)
     srv->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
     if (srv->port == NULL) /* not INVALID_HANDLE_VALUE */
         die_call("CreateIoCompletionPort", GetLastError());
+    srv->wake = WSACreateEvent();
+    if (srv->wake == WSA_INVALID_EVENT)
+        die_call("WSACreateEvent", WSAGetLastError());
+    trace_name((ULONG_PTR)srv->wake, "wake");
     srv->listener = net_listen(&srv->args);
     trace_name(srv->listener, "listener");
     srv->accept_ex = find_accept_ex(srv->listener);
@@ -509,11 +538,13 @@ static void server_cancel(struct server *srv)
     ReleaseSRWLockExclusive(&srv->lock);
 }
 
-/* Runs on another thread, while the main thread waits for the workers. */
+/* Runs on another thread, while the main thread waits. */
 static void server_wake(void *arg)
 {
     struct server *srv = arg;
     InterlockedExchange(&srv->stopping, TRUE);
+    if (!WSASetEvent(srv->wake))
+        die_call("WSASetEvent", WSAGetLastError());
     server_cancel(srv);
     server_release(srv);
 }
@@ -524,6 +555,7 @@ static void server_stop(struct server *srv)
     for (unsigned long i = 0; i < srv->threads; i++)
         CloseHandle(srv->workers[i]);
     closesocket(srv->listener);
+    WSACloseEvent(srv->wake);
     CloseHandle(srv->port);
     HeapFree(GetProcessHeap(), 0, srv->accepts);
     free(srv->workers);

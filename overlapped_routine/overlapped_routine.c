@@ -36,8 +36,9 @@ struct conn {
     DWORD len;  /* bytes in buf */
     DWORD sent; /* of these, bytes that are back with the client */
     struct log_conn log;
+    DWORD err; /* why it has ended */
     struct worker *worker;
-    struct conn *next; /* in the worker's list */
+    struct conn *next; /* in one of the worker's lists */
     struct conn *prev;
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
 };
@@ -48,7 +49,8 @@ struct worker {
     struct server *srv;
     HANDLE thread;
     struct conn *conns;
-    bool stopping; /* cancel, reap, begin nothing new */
+    struct conn *ended; /* nothing in flight any more: to be closed */
+    bool stopping;      /* cancel, reap, begin nothing new */
 };
 
 /* The server. Only the main thread touches it, but for what says otherwise. */
@@ -72,7 +74,8 @@ static void conn_post_recv(struct conn *c);
 static void conn_post_send(struct conn *c);
 static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags);
 static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags);
-static void conn_close(struct conn *c, DWORD err);
+static void conn_end(struct conn *c, DWORD err);
+static void worker_close_ended(struct worker *w);
 
 /* ---- 2. the loop ------------------------------------------------------- */
 
@@ -82,8 +85,10 @@ static void conn_close(struct conn *c, DWORD err);
  * were due. */
 static void worker_run(struct worker *w)
 {
-    while (!w->stopping || w->conns != NULL)
+    while (!w->stopping || w->conns != NULL) {
         SleepEx(INFINITE, TRUE);
+        worker_close_ended(w);
+    }
 }
 
 /* The main thread accepts. Its wait is alertable too, for server_wake(). */
@@ -163,7 +168,7 @@ static void on_accept(struct server *srv)
         int err = WSAGetLastError();
         if (err == WSAEWOULDBLOCK || net_newcomer_left(err))
             return;
-        if (err != WSAEMFILE && err != WSAENOBUFS)
+        if (!net_is_short(err))
             die_call("accept", err);
         /* Windows has no more sockets, and tells nobody when it has some again.
          * Newcomers stay in the backlog; the clients that are here notice
@@ -192,14 +197,14 @@ static void conn_post_recv(struct conn *c)
     WSABUF room = {.buf = c->buf, .len = c->worker->srv->args.buffer};
     DWORD flags = 0; /* read and written by the call: fresh every time */
     if (c->worker->stopping) {
-        conn_close(c, 0);
+        conn_end(c, 0);
         return;
     }
     c->ov = (OVERLAPPED){0};
     if (WSARecv(c->sock, &room, 1, NULL, &flags, &c->ov, on_recv) ==
             SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        conn_close(c, (DWORD)WSAGetLastError());
+        conn_end(c, (DWORD)WSAGetLastError());
 }
 
 /* Ask to send what is owed. Not with send(): a routine must never wait, and a
@@ -208,13 +213,13 @@ static void conn_post_send(struct conn *c)
 {
     WSABUF owed = {.buf = c->buf + c->sent, .len = c->len - c->sent};
     if (c->worker->stopping) {
-        conn_close(c, 0);
+        conn_end(c, 0);
         return;
     }
     c->ov = (OVERLAPPED){0};
     if (WSASend(c->sock, &owed, 1, NULL, 0, &c->ov, on_sent) == SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        conn_close(c, (DWORD)WSAGetLastError());
+        conn_end(c, (DWORD)WSAGetLastError());
 }
 
 static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
@@ -225,7 +230,7 @@ static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
     if (err != 0 || len == 0) {
         /* On 0 bytes the client will say no more, and all that it said is back
          * with it: nothing is received while bytes are owed. */
-        conn_close(c, err);
+        conn_end(c, err);
         return;
     }
     log_received(&c->log, len);
@@ -242,7 +247,7 @@ static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
     (void)flags;
     trace_event("send done", &c->ov, len, err);
     if (err != 0) {
-        conn_close(c, err);
+        conn_end(c, err);
         return;
     }
     c->sent += len;
@@ -255,6 +260,24 @@ static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
 
 /* ---- 5. close ---------------------------------------------------------- */
 
+/* The connection has ended, and nothing of it is in flight. Here is no place to
+ * close it: this runs in a routine, and shutdown() and closesocket() are calls
+ * that may wait alertably, so that more routines would run on top of this one,
+ * and more on top of those. Source: closesocket function, shutdown function. */
+static void conn_end(struct conn *c, DWORD err)
+{
+    struct worker *w = c->worker;
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        w->conns = c->next;
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    c->err = err;
+    c->next = w->ended;
+    w->ended = c;
+}
+
 /* Only with nothing in flight: then buffer and OVERLAPPED are ours to free,
  * and the close is an orderly one. With a WSARecv() still pending, Windows
  * would send a reset, and the client could lose the end of its echo.
@@ -264,24 +287,28 @@ static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
 static void conn_close(struct conn *c, DWORD err)
 {
     struct worker *w = c->worker;
-    struct server *srv = w->srv;
     if (err == WSA_OPERATION_ABORTED && w->stopping)
         err = 0; /* it was us */
     if (err == 0)
         shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
+    else
+        net_reset_on_close(c->sock);
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
-
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        w->conns = c->next;
-    if (c->next != NULL)
-        c->next->prev = c->prev;
-
     log_closed(&c->log, err);
+    InterlockedDecrement(&w->srv->clients);
     free(c);
-    InterlockedDecrement(&srv->clients);
+}
+
+/* The worker is awake here. Routines that run inside these calls may put more
+ * clients into the list. */
+static void worker_close_ended(struct worker *w)
+{
+    struct conn *c;
+    while ((c = w->ended) != NULL) {
+        w->ended = c->next;
+        conn_close(c, c->err);
+    }
 }
 
 /* ---- 6. start and stop ------------------------------------------------- */
@@ -351,8 +378,8 @@ static void server_wake(void *arg)
 }
 
 /* Cancel, reap, and only then free: CancelIoEx() is no more than a request. Each
- * operation still ends in its routine, which closes the client; until then the
- * system may write to its memory, and the worker goes on sleeping. */
+ * operation still ends in its routine, and then the client is closed; until then
+ * the system may write to its memory, and the worker goes on sleeping. */
 static void CALLBACK stop_worker(ULONG_PTR arg)
 {
     struct worker *w = (struct worker *)arg;

@@ -59,13 +59,18 @@ struct server {
     struct conn *conns;
     size_t count;
     struct map by_sock; /* the way back from a SOCKET to its client */
-    bool paused;        /* out of sockets: leave newcomers in the backlog */
+    /* Out of sockets until then (GetTickCount64()): newcomers stay in the
+     * backlog. */
+    ULONGLONG pause_end;
     fd_set
         readable; /* in: the sockets we ask about; out: those that are ready */
     fd_set writable;
 };
 
 enum { ACCEPTS_A_ROUND = 64 };
+
+/* How long to wait before accept() is tried again when it has failed. */
+enum { RETRY_MS = 1000 };
 
 static void on_accept(struct server *srv);
 static void on_readable(struct server *srv, struct conn *c);
@@ -91,7 +96,7 @@ static void build_sets(struct server *srv)
     /* The wake socket is always there, so the sets are never all empty:
      * that would make select() fail at once instead of waiting. */
     set_add(&srv->readable, srv->wake);
-    if (!srv->paused)
+    if (GetTickCount64() >= srv->pause_end)
         set_add(&srv->readable, srv->listener);
 
     /* A client that owes nothing is always writable. Asking for that would
@@ -128,8 +133,10 @@ static void server_run(struct server *srv)
 {
     for (;;) {
         build_sets(srv);
-        if (select(0, &srv->readable, &srv->writable, NULL, NULL) ==
-            SOCKET_ERROR) {
+        bool paused = srv->pause_end > GetTickCount64();
+        struct timeval pause = {.tv_sec = RETRY_MS / 1000};
+        if (select(0, &srv->readable, &srv->writable, NULL,
+                   paused ? &pause : NULL) == SOCKET_ERROR) {
             int err = WSAGetLastError(); /* the sets are as we built them */
             if (err != WSAENOTSOCK)
                 die_call("select", err);
@@ -210,10 +217,13 @@ static bool accept_one(struct server *srv)
             return false;
         if (net_newcomer_left(err))
             return true; /* the next one may be there */
-        if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->count == 0)
+        if (!net_is_short(err))
             die_call("accept", err);
+        /* Windows has no more sockets, and tells nobody when it has some again.
+         * Newcomers stay in the backlog; the clients that are here notice
+         * nothing. */
         warn_call("accept", err);
-        srv->paused = true; /* until one of ours leaves */
+        srv->pause_end = GetTickCount64() + RETRY_MS;
         return false;
     }
     net_no_inherit(sock);
@@ -302,10 +312,11 @@ static void conn_close(struct server *srv, struct conn *c, int err)
     if (c->next != NULL)
         c->next->prev = c->prev;
     srv->count--;
-    srv->paused = false;
 
     if (err == 0)
         shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
+    else
+        net_reset_on_close(c->sock);
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
     log_closed(&c->log, (unsigned long)err);

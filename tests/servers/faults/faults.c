@@ -8,9 +8,11 @@
 
 static volatile LONG serving;
 static volatile LONG calls;
+static ULONGLONG since; /* when it began to serve: GetTickCount64() */
 
 void fault_serving(void)
 {
+    since = GetTickCount64();
     InterlockedExchange(&calls, 0);
     InterlockedExchange(&serving, TRUE);
 }
@@ -22,19 +24,34 @@ static long setting(const char *name)
     return len > 0 && len < sizeof text ? strtol(text, NULL, 10) : 0;
 }
 
+static bool is_wanted(const char *call)
+{
+    char wanted[64];
+    DWORD len = GetEnvironmentVariableA("FAULT_CALL", wanted, sizeof wanted);
+    return len > 0 && len < sizeof wanted && strcmp(wanted, call) == 0;
+}
+
+/* All calls fail from FAULT_FROM to FAULT_UNTIL, in ms since it serves. */
+static bool in_window(void)
+{
+    ULONGLONG now = GetTickCount64() - since;
+    return now >= (ULONGLONG)setting("FAULT_FROM") &&
+           now < (ULONGLONG)setting("FAULT_UNTIL");
+}
+
 bool fault_hit(const char *call, int code)
 {
     DWORD before = GetLastError();
-    char wanted[64];
-    DWORD len = GetEnvironmentVariableA("FAULT_CALL", wanted, sizeof wanted);
+    bool wanted = is_wanted(call);
     long every = setting("FAULT_EVERY");
     long at = setting("FAULT_AT");
     SetLastError(before);
-    if (len == 0 || len >= sizeof wanted || strcmp(call, wanted) != 0)
+    if (!wanted)
         return false;
 
     LONG number = InterlockedIncrement(&calls);
-    bool hit = serving ? every > 0 && number % every == 0 : number == at;
+    bool hit = serving ? (every > 0 && number % every == 0) || in_window()
+                       : number == at;
     if (!hit)
         return false;
     fprintf(stderr, "fault: %s\n", call);
@@ -44,11 +61,25 @@ bool fault_hit(const char *call, int code)
     return true;
 }
 
+void fault_alertable(void)
+{
+    static _Thread_local int depth;
+    static volatile LONG deepest;
+    if (!is_wanted("APC"))
+        return;
+    depth++;
+    if (depth > deepest) {
+        InterlockedExchange(&deepest, depth);
+        fprintf(stderr, "fault: APC depth %d\n", depth);
+        fflush(stderr);
+    }
+    SleepEx(0, TRUE);
+    depth--;
+}
+
 static bool early_close(void)
 {
-    char wanted[64];
-    DWORD len = GetEnvironmentVariableA("FAULT_CALL", wanted, sizeof wanted);
-    return len > 0 && len < sizeof wanted && strcmp(wanted, "FD_CLOSE") == 0;
+    return is_wanted("FD_CLOSE");
 }
 
 int fault_event(int event)

@@ -2,7 +2,8 @@
  *
  * Compiled into every file of a server with `gcc -include`. A server built so
  * is the same server, but the call named in FAULT_CALL fails: every
- * FAULT_EVERY-th time while it serves or, with FAULT_AT, the one time of that
+ * FAULT_EVERY-th time while it serves, or each time from FAULT_FROM to
+ * FAULT_UNTIL (ms since it serves) or, with FAULT_AT, the one time of that
  * number while it starts. tests/servers/faults/faults.py runs them.
  */
 #ifndef FAULTS_FAULTS_H
@@ -80,6 +81,13 @@ int fault_events(int result, WSANETWORKEVENTS *seen);
 #define WSAGETSELECTEVENT(lparam) fault_event(LOWORD(lparam))
 #define WSAEnumNetworkEvents(sock, event, seen)                                \
     fault_events(WSAEnumNetworkEvents(sock, event, seen), (seen))
+
+/* FAULT_CALL=APC: what Windows may do and Wine does not. A call that can block
+ * waits alertably, so that completion routines run inside it. Each new depth of
+ * such calls in one another is told. */
+void fault_alertable(void);
+#define shutdown(...)    (fault_alertable(), shutdown(__VA_ARGS__))
+#define closesocket(...) (fault_alertable(), closesocket(__VA_ARGS__))
 
 #define log_ready(...) (fault_serving(), log_ready(__VA_ARGS__))
 

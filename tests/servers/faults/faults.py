@@ -7,8 +7,9 @@ While a server starts, each call that can fail is made to fail once: it must
 end with exit code 1 or 3 and a line that names the call, and never be ready.
 While it serves, every second or third call fails: the clients that were there
 before are still served, newcomers are served or turned away, no client hangs,
-and the server stops as asked. And two servers are told of a client's close at
-the moment when Windows would tell them; Wine would not.
+and the server stops as asked. For a while every call fails, and afterwards all
+is as before. Two servers are told of a client's close at the moment when Windows
+would tell them, and routines run where Windows may run them; Wine would not.
 """
 import os
 import socket
@@ -127,6 +128,25 @@ def serve(port, call, count):
     return held, served, away
 
 
+def trouble_case(folder, model, call):
+    """What is begun for a client fails at once: its connection ends with a
+    reset. An orderly end after half an echo would look like all of it."""
+    with start(folder, model, FAULT_CALL=call, FAULT_EVERY="3") as server:
+        ends = []
+        for number in range(18):
+            with connect(server.port) as sock:
+                try:
+                    sock.sendall(b"x" * 100)
+                    ends.append("echo" if sock.recv(100) else "orderly end")
+                except ConnectionError:
+                    ends.append("reset")
+                except socket.timeout:
+                    fail("client %d hangs" % number)
+        server.stop(PATIENCE)
+    require("reset" in ends and "orderly end" not in ends, str(ends))
+    return "%d resets" % ends.count("reset")
+
+
 def serve_case(folder, model, call, count, every):
     with start(folder, model, FAULT_CALL=call,
                FAULT_EVERY=str(every)) as server:
@@ -142,6 +162,47 @@ def serve_case(folder, model, call, count, every):
     require("fault: " + call in errors, "the fault never struck")
     require(served >= count / 4, "only %d of %d served" % (served, count))
     return "%d served, %d turned away" % (served, away)
+
+
+FROM_S, UNTIL_S = 0.4, 2.0  # since the server is ready
+
+
+def shortage_case(folder, model, call, held_count):
+    """For a while no socket can be made at all. Clients that are there notice
+    nothing. Those that come then may wait or be turned away; afterwards all is
+    as before, with nobody connected as with some."""
+    with start(folder, model, FAULT_CALL=call,
+               FAULT_FROM=str(int(1000 * FROM_S)),
+               FAULT_UNTIL=str(int(1000 * UNTIL_S))) as server:
+        try:
+            ready = time.monotonic()
+            held = [connect(server.port) for _ in range(held_count)]
+            for sock in held:
+                require(echoes(sock, b"before", PATIENCE), "not served before")
+            time.sleep(max(0, ready + FROM_S + .1 - time.monotonic()))
+            # More than iocp has AcceptEx() in flight.
+            newcomers = [connect(server.port) for _ in range(40)]
+            for sock in held:
+                require(echoes(sock, b"meanwhile", PATIENCE),
+                        "one that was there is not served")
+            for sock in newcomers:
+                sock.close()
+            time.sleep(max(0, ready + UNTIL_S + .1 - time.monotonic()))
+            held += [connect(server.port) for _ in range(40)]
+            for sock in held:
+                require(echoes(sock, b"after", PATIENCE), "deaf afterwards")
+            server.stop(PATIENCE)
+        except Failed as failure:
+            fail("%s; exit code %s: %s" % (failure, server.process.poll(),
+                                           server.error_text()[-400:]))
+        errors = server.error_text()
+    for sock in held:
+        sock.close()
+    require("fault: " + call in errors, "the fault never struck")
+    told = [line for line in errors.splitlines()
+            if line.startswith(model + ": ")]
+    require(0 < len(told) < 12, "%d lines about it: %s" % (len(told), told[:3]))
+    return "%d lines" % len(told)
 
 
 def newcomers_left_case(folder, model):
@@ -182,6 +243,27 @@ def start_case(folder, model, call):
                     for line in errors.splitlines()),
                 "no error line after %s: %r" % (call, errors))
     fail("started a hundred times and still found the call")
+
+
+def routines_case(folder, model):
+    """Many clients leave in the same instant, and routines run inside the calls
+    that close. None of them may close a client itself, or there would be one
+    call inside another for each client that leaves."""
+    with start(folder, model, FAULT_CALL="APC") as server:
+        socks = [connect(server.port) for _ in range(400)]
+        for sock in socks:
+            require(echoes(sock, b"hello", PATIENCE), "not served")
+        for sock in socks:
+            sock.close()
+        with connect(server.port) as sock:
+            require(echoes(sock, b"after", PATIENCE), "deaf afterwards")
+        server.stop(PATIENCE)
+        errors = server.error_text()
+    depths = [int(line.split()[-1]) for line in errors.splitlines()
+              if line.startswith("fault: APC depth ")]
+    require(depths, "no call that closes")
+    require(max(depths) == 1, "%d calls in one another" % max(depths))
+    return "400 left"
 
 
 def early_close_case(folder, model):
@@ -232,9 +314,22 @@ def main():
             results.append(run("%s serves, %s fails" % (model, call),
                                serve_case, folder, model, call,
                                150 if rare else 18, 2 if rare else 3))
+    for model in models:
+        for call in ("recv", "send", "WSARecv", "WSASend"):
+            if call in SERVING[model]:
+                results.append(run("%s, %s fails at once" % (model, call),
+                                   trouble_case, folder, model, call))
+        call = "WSASocketW" if model == "iocp" else "accept"
+        for held in (0, 2):
+            results.append(run("%s, %s fails for a while, %d clients there"
+                               % (model, call, held), shortage_case, folder,
+                               model, call, held))
     if "iocp" in models:
         results.append(run("iocp hears at once that a newcomer left",
                            newcomers_left_case, folder, "iocp"))
+    if "overlapped_routine" in models:
+        results.append(run("overlapped_routine, routines run inside calls",
+                           routines_case, folder, "overlapped_routine"))
     for model in ("asyncselect", "eventselect"):
         if model in models:
             results.append(run(model + " hears of the close early",
