@@ -8,6 +8,7 @@
 
 #include "common/console.h"
 #include "common/err.h"
+#include "common/output.h"
 
 static const char *program = "winsock-models";
 
@@ -150,21 +151,17 @@ void err_describe(unsigned long code, char *out, size_t size)
 
 void err_print(const char *format, ...)
 {
-    /* One call for the whole line, so that lines of several threads never mix.
-     * A longer one than any of ours is cut, but keeps its end of line. */
     char line[1024];
-    int len = snprintf(line, sizeof line - 1, "%s: ", program);
     va_list args;
     va_start(args, format);
-    vsnprintf(line + len, sizeof line - 1 - (size_t)len, format, args);
+    vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    strcat(line, "\n");
-    fputs(line, stderr);
-    fflush(stderr);
+    output_print(OUTPUT_STDERR, "%s: %s\n", program, line);
 }
 
 void err_exit(int code)
 {
+    output_flush();
     fflush(stdout);
     console_hold();
     exit(code);

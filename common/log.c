@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/net.h"
+#include "common/output.h"
 
 static const struct model *model;
 static bool quiet;
@@ -28,21 +29,17 @@ void log_begin(const struct model *the_model, const struct args *args)
     quiet = args->quiet;
     verbose = args->verbose;
     started = clock_ns();
-
-    /* Lines are flushed one by one; the buffers make each a single write, so
-     * that lines of several threads never mix. */
-    (void)setvbuf(stdout, NULL, _IOFBF, 4096);
-    (void)setvbuf(stderr, NULL, _IOFBF, 4096);
+    output_begin();
 }
 
 void log_ready(SOCKET listener, unsigned long threads)
 {
     char name[NET_NAME_SIZE];
     net_local_name(listener, name, sizeof name);
-    printf("%s: listening on %s, pid %lu, %lu thread%s (Ctrl+C stops)\n",
-           model->name, name, (unsigned long)GetCurrentProcessId(), threads,
-           threads == 1 ? "" : "s");
-    fflush(stdout);
+    output_print(OUTPUT_STDOUT,
+                 "%s: listening on %s, pid %lu, %lu thread%s (Ctrl+C stops)\n",
+                 model->name, name, (unsigned long)GetCurrentProcessId(),
+                 threads, threads == 1 ? "" : "s");
 }
 
 static void raise_to(volatile LONG *most, LONG now)
@@ -64,8 +61,7 @@ void log_opened(struct log_conn *conn, const struct sockaddr_storage *peer)
     if (!quiet) {
         char name[NET_NAME_SIZE];
         net_name(peer, name, sizeof name);
-        printf("#%lu open %s\n", conn->number, name);
-        fflush(stdout);
+        output_print(OUTPUT_LOG, "#%lu open %s\n", conn->number, name);
     }
 }
 
@@ -74,9 +70,8 @@ void log_refused(unsigned long limit)
     long id = InterlockedIncrement(&connections);
     InterlockedIncrement(&refused);
     if (!quiet) {
-        printf("#%ld refused: %lu client%s is the limit\n", id, limit,
-               limit == 1 ? "" : "s");
-        fflush(stdout);
+        output_print(OUTPUT_LOG, "#%ld refused: %lu client%s is the limit\n",
+                     id, limit, limit == 1 ? "" : "s");
     }
 }
 
@@ -90,8 +85,7 @@ void log_refused_error(const char *call, unsigned long code)
 void log_received(const struct log_conn *conn, size_t len)
 {
     if (verbose) {
-        printf("#%lu received %zu\n", conn->number, len);
-        fflush(stdout);
+        output_print(OUTPUT_LOG, "#%lu received %zu\n", conn->number, len);
     }
 }
 
@@ -101,8 +95,8 @@ void log_sent(struct log_conn *conn, size_t len, size_t owed)
     if (owed == 0)
         conn->echoes++;
     if (verbose) {
-        printf("#%lu sent %zu, owes %zu\n", conn->number, len, owed);
-        fflush(stdout);
+        output_print(OUTPUT_LOG, "#%lu sent %zu, owes %zu\n", conn->number, len,
+                     owed);
     }
 }
 
@@ -116,23 +110,24 @@ void log_closed(const struct log_conn *conn, unsigned long code)
     if (quiet)
         return;
     if (code == 0)
-        printf("#%lu closed, %llu bytes\n", conn->number, conn->bytes);
+        output_print(OUTPUT_LOG, "#%lu closed, %llu bytes\n", conn->number,
+                     conn->bytes);
     else if (code == WSAECONNRESET || code == WSAECONNABORTED)
-        printf("#%lu reset after %llu bytes\n", conn->number, conn->bytes);
+        output_print(OUTPUT_LOG, "#%lu reset after %llu bytes\n", conn->number,
+                     conn->bytes);
     else
-        printf("#%lu ended by %s (%lu) after %llu bytes\n", conn->number,
-               err_name(code), code, conn->bytes);
-    fflush(stdout);
+        output_print(OUTPUT_LOG, "#%lu ended by %s (%lu) after %llu bytes\n",
+                     conn->number, err_name(code), code, conn->bytes);
 }
 
 unsigned long long log_summary(void)
 {
     double seconds = (double)(clock_ns() - started) / 1e9;
-    printf("%s: stopped after %.1f s: %ld clients, %ld refused, %ld reset, "
-           "%ld at once, %lld echoes, %lld bytes\n",
-           model->name, seconds, (long)(connections - refused), (long)refused,
-           (long)resets, (long)most_clients, (long long)echoes,
-           (long long)bytes);
-    fflush(stdout);
+    output_print(
+        OUTPUT_STDOUT,
+        "%s: stopped after %.1f s: %ld clients, %ld refused, %ld reset, "
+        "%ld at once, %lld echoes, %lld bytes\n",
+        model->name, seconds, (long)(connections - refused), (long)refused,
+        (long)resets, (long)most_clients, (long long)echoes, (long long)bytes);
     return (unsigned long long)echoes;
 }

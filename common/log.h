@@ -1,7 +1,8 @@
 /* log.h -- what a server says: ready line, a line per connection, summary
  *
- * Each line is written to standard output whole and at once. After log_begin()
- * every function may be called on any thread, but the log_conn of one
+ * Lines go through a queue (common/output.h): a connection's line is dropped when
+ * nobody reads them as fast; the ready line and the summary are not. After
+ * log_begin() every function may be called on any thread, but the log_conn of one
  * connection only on one thread at a time. The totals of the summary are exact
  * once every connection is closed.
  */

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/output.h"
 #include "watch/trace.h"
 
 #ifdef TRACE
@@ -97,29 +98,32 @@ static struct counts all_counts(void)
     return sum;
 }
 
+static void print_count(const char *name, LONG64 calls,
+                        unsigned long long echoes)
+{
+    char each[32] = "";
+    if (echoes > 0)
+        snprintf(each, sizeof each, " %10.3f", (double)calls / (double)echoes);
+    output_print(OUTPUT_STDOUT, "  %-28s %12lld%s\n", name, (long long)calls,
+                 each);
+}
+
 void trace_summary(unsigned long long echoes)
 {
     struct counts counts = all_counts();
     LONG64 all = 0;
-    printf("\n  %-28s %12s %10s\n", "Winsock and Win32 calls", "calls",
-           "per echo");
+    output_print(OUTPUT_STDOUT, "\n  %-28s %12s %10s\n",
+                 "Winsock and Win32 calls", "calls", "per echo");
     for (int id = 0; id < TRACE_IDS; id++) {
-        LONG64 calls = counts.calls[id];
-        if (calls == 0)
-            continue;
-        all += calls;
-        printf("  %-28s %12lld", names[id], (long long)calls);
-        if (echoes > 0)
-            printf(" %10.3f", (double)calls / (double)echoes);
-        printf("\n");
+        if (counts.calls[id] != 0)
+            print_count(names[id], counts.calls[id], echoes);
+        all += counts.calls[id];
     }
-    printf("  %-28s %12lld", "together", (long long)all);
-    if (echoes > 0)
-        printf(" %10.3f", (double)all / (double)echoes);
-    printf("\n");
+    print_count("together", all, echoes);
     if (uncounted > 0)
-        printf("  %lld calls were not counted: out of memory\n",
-               (long long)uncounted);
+        output_print(OUTPUT_STDOUT,
+                     "  %lld calls were not counted: out of memory\n",
+                     (long long)uncounted);
 }
 
 /* ---- recording: when asked for ------------------------------------------ */

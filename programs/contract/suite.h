@@ -68,8 +68,8 @@ struct contract_case {
 /* One clause's cases, ended by one with a NULL id. */
 extern const struct contract_case e01_echo[], e02_half_close[], e03_push_back[],
     e04_trouble[], e05_fair[], e06_prompt[], e07_capacity[], e08_stop[],
-    e09_start[], e10_usage[], e11_bind[], e12_odd[];
-enum { CLAUSES = 12 };
+    e09_start[], e10_usage[], e11_bind[], e12_odd[], e13_output[];
+enum { CLAUSES = 13 };
 extern const struct contract_case *const all_cases[CLAUSES];
 
 /* What the command line says, and what was found out about the server. */

@@ -42,6 +42,7 @@ struct server_process {
     SRWLOCK lock;
     CONDITION_VARIABLE changed; /* a capture has grown or ended */
     struct capture captures[2]; /* by enum server_stream */
+    bool unread;                /* under the lock: leave the pipes full */
 };
 
 static void say(char *why, size_t size, const char *format, ...)
@@ -205,6 +206,22 @@ static bool capture_keep(struct capture *capture, const char *bytes, size_t len)
     return kept;
 }
 
+static void capture_await_reading(struct server_process *server)
+{
+    AcquireSRWLockExclusive(&server->lock);
+    while (server->unread)
+        SleepConditionVariableSRW(&server->changed, &server->lock, INFINITE, 0);
+    ReleaseSRWLockExclusive(&server->lock);
+}
+
+void server_leave_unread(struct server_process *server, bool unread)
+{
+    AcquireSRWLockExclusive(&server->lock);
+    server->unread = unread;
+    ReleaseSRWLockExclusive(&server->lock);
+    WakeAllConditionVariable(&server->changed);
+}
+
 /* One thread per pipe: the server must never block in printing because we are
  * busy elsewhere. Ends when the last writer has closed its end. */
 static DWORD WINAPI capture_run(void *argument)
@@ -213,9 +230,11 @@ static DWORD WINAPI capture_run(void *argument)
     struct server_process *server = capture->server;
     char bytes[4096];
     DWORD len = 0;
-    while (ReadFile(capture->pipe, bytes, sizeof bytes, &len, NULL))
-        if (!capture_keep(capture, bytes, len))
+    do {
+        capture_await_reading(server);
+        if (!ReadFile(capture->pipe, bytes, sizeof bytes, &len, NULL))
             break;
+    } while (capture_keep(capture, bytes, len));
     AcquireSRWLockExclusive(&server->lock);
     capture->ended = true;
     ReleaseSRWLockExclusive(&server->lock);
@@ -624,6 +643,7 @@ void server_free(struct server_process *server)
 {
     if (server == NULL)
         return;
+    server_leave_unread(server, false);
     server_close_stdin(server);
     if (server->process != NULL && server_alive(server)) {
         /* The job also ends processes that the server may have started. The

@@ -88,6 +88,10 @@ enum server_wait server_wait_text(struct server_process *server,
                                   enum server_stream stream, const char *text,
                                   unsigned long timeout);
 
+/* From now on nobody reads what the server prints; or somebody does again. A
+ * read that has begun still ends. */
+void server_leave_unread(struct server_process *server, bool unread);
+
 /* A copy of all that was printed so far; the caller frees it. NULL only when
  * out of memory. */
 char *server_output(struct server_process *server, enum server_stream stream);

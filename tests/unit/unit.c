@@ -196,11 +196,9 @@ static int run_as_child(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } children[] = {{"err", child_err},
-                    {"args", child_args},
-                    {"net", child_net},
-                    {"log", child_log},
-                    {"stop", child_stop}};
+    } children[] = {{"err", child_err},       {"args", child_args},
+                    {"net", child_net},       {"log", child_log},
+                    {"output", child_output}, {"stop", child_stop}};
     for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
         if (strcmp(argv[0], children[i].name) == 0)
             return children[i].run(argc, argv);
@@ -227,6 +225,7 @@ int main(int argc, char **argv)
     test_args();
     test_input();
     test_net();
+    test_output();
     test_log();
     test_stop();
     test_map();

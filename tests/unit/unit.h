@@ -66,6 +66,7 @@ void test_err(void);
 void test_args(void);
 void test_input(void);
 void test_net(void);
+void test_output(void);
 void test_log(void);
 void test_stop(void);
 void test_map(void);
@@ -75,6 +76,7 @@ void test_map(void);
 int child_err(int argc, char **argv);
 int child_args(int argc, char **argv);
 int child_net(int argc, char **argv);
+int child_output(int argc, char **argv);
 int child_log(int argc, char **argv);
 int child_stop(int argc, char **argv);
 

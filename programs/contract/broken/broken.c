@@ -89,6 +89,8 @@ static const struct bug {
     {"leaks-handles", "E12.2", "Handles leak"},
     {"leaks-memory", "E12.2", "Memory leaks"},
     {"takes-end-for-data", "E12.3", "spins on connections"},
+    {"waits-for-reader", "E13.1,E13.2", "Nobody reads what"},
+    {"drops-summary", "E13.3", "keep room for it"},
 };
 
 static const char *the_bug = "";
@@ -446,6 +448,10 @@ static void conn_start(SOCKET sock)
     c->sock = sock;
     c->buffer = buffer;
     log_opened(&c->log, &peer);
+    if (bug("waits-for-reader")) {
+        printf("%-70lu\n", c->log.number); /* and not out of a queue */
+        fflush(stdout);
+    }
     sockets[c->log.number % MOST_PLACES] = sock;
     newest = (LONG)c->log.number;
     InterlockedIncrement(&clients);
@@ -592,7 +598,8 @@ static void serve(void)
     start_thread(accept_run);
     wait_for_stop();
     send_home();
-    log_summary();
+    if (!bug("drops-summary"))
+        log_summary();
 }
 
 /* ---- mistakes on the command line ----------------------------------------- */
