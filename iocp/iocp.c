@@ -305,15 +305,20 @@ static void on_accept(struct server *srv, struct accept_op *a, DWORD err)
     SOCKET sock = a->sock;
     struct sockaddr_storage peer;
     int peer_len = sizeof peer;
+    BOOL on = TRUE;
     trace_event("accept done", &a->ov, 0, err);
 
     /* Until this call the socket is only half connected on Windows: shutdown()
      * and getpeername() fail, and no option of the listener is inherited. Wine
-     * does not need it. Source: AcceptEx function, SO_UPDATE_ACCEPT_CONTEXT. */
+     * does not need it. Whether TCP_NODELAY is among the options that come with
+     * it is not promised, so it is set. Source: AcceptEx function,
+     * SO_UPDATE_ACCEPT_CONTEXT. */
     if (err != 0 ||
         setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
                    (const char *)&srv->listener,
                    sizeof srv->listener) == SOCKET_ERROR ||
+        setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, (const char *)&on,
+                   sizeof on) == SOCKET_ERROR ||
         getpeername(sock, (struct sockaddr *)&peer, &peer_len) ==
             SOCKET_ERROR) {
         closesocket(sock);
