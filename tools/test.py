@@ -49,12 +49,11 @@ class Job:
     """One command that prints a line per check and, at its end, its sums."""
 
     def __init__(self, name, *command, part="", seconds=10, wide=False,
-                 alone=False, after=None):
+                 after=None):
         self.part, self.name = part, name
         self.command = [str(word) for word in command]
         self.seconds = seconds  # about; the longest jobs start first
-        self.wide = wide or alone  # it may use all processors
-        self.alone = alone      # it measures times: nothing runs beside it
+        self.wide = wide        # it may use all processors
         self.after = after      # the name of a job that has to end before
         self.lines = []
         self.took = self.passed = self.failed = self.skipped = 0
@@ -206,14 +205,12 @@ class Runner:
     """Lanes take jobs; the main thread shows what they print, in order."""
 
     def __init__(self, jobs):
-        # The short jobs come first, so that there is something to see. Then
-        # comes each job that must be alone. The rest follow, the longest
-        # first, so that no long job is left at the end.
-        short = [job for job in jobs if job.seconds <= 10 and not job.alone]
-        alone = [job for job in jobs if job.alone]
-        rest = [job for job in jobs if job.seconds > 10 and not job.alone]
+        # The short jobs come first, so that there is something to see. The
+        # rest follow, the longest first, so that no long job is left at the end.
+        short = [job for job in jobs if job.seconds <= 10]
+        rest = [job for job in jobs if job.seconds > 10]
         rest.sort(key=lambda job: -job.seconds)
-        self.stages = [short, *([job] for job in alone), rest]
+        self.stages = [short, rest]
         self.jobs = jobs
         self.changed = threading.Condition()
         self.running = {}  # of a job: its process
@@ -232,11 +229,8 @@ class Runner:
             return None
 
     def may_run(self, job):
-        if job.alone:
-            return not self.running
-        return not any(other.alone for other in self.running) and not any(
-            other.part == job.part and other.name == job.after and
-            not other.done for other in self.jobs)
+        return not any(other.part == job.part and other.name == job.after and
+                       not other.done for other in self.jobs)
 
     def lane(self, number):
         wine = Wine(number)

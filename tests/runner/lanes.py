@@ -126,20 +126,6 @@ def case_a_server_that_dies_twice_is_a_failure():
         fail("\n".join(lines))
 
 
-def case_alone_is_alone():
-    """Both write when they begin and when they end."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        code = f"log = open({str(log)!r}, 'a', 1); log.write('{{0}} begins\\n');" \
-            "import time; time.sleep(.2); log.write('{0} ends\\n');" \
-            "print('1 passed, 0 failed')"
-        run(job("a", code.format("a"), alone=True), job("b", code.format("b")),
-            job("c", code.format("c"), alone=True))
-        words = log.read_text().splitlines()
-    for first, second in zip(words[0::2], words[1::2]):
-        expect("who ends next", second, first.replace("begins", "ends"))
-
-
 def main():
     os.environ.update(own_wine("lanes"))
     with tempfile.TemporaryDirectory() as folder:

@@ -30,8 +30,6 @@ void fault_serving(void);
     FAULTY(malloc, WSA_NOT_ENOUGH_MEMORY, NULL, malloc(__VA_ARGS__))
 #define calloc(...)                                                            \
     FAULTY(calloc, WSA_NOT_ENOUGH_MEMORY, NULL, calloc(__VA_ARGS__))
-#define realloc(...)                                                           \
-    FAULTY(realloc, WSA_NOT_ENOUGH_MEMORY, NULL, realloc(__VA_ARGS__))
 #define HeapAlloc(...)                                                         \
     FAULTY(HeapAlloc, WSA_NOT_ENOUGH_MEMORY, NULL, HeapAlloc(__VA_ARGS__))
 #define _beginthreadex(...)                                                    \
