@@ -29,7 +29,8 @@ void log_begin(const struct model *the_model, const struct args *args)
     quiet = args->quiet;
     verbose = args->verbose;
     started = clock_ns();
-    output_begin();
+    if (!output_begin())
+        die_call("_beginthreadex", GetLastError());
 }
 
 void log_ready(SOCKET listener, unsigned long threads)

@@ -3,12 +3,10 @@
 
 #include <process.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/err.h"
 #include "common/output.h"
 
 /* The room for the log, and for all else behind it. */
@@ -162,14 +160,13 @@ void output_flush(void)
     ReleaseSRWLockExclusive(&lock);
 }
 
-void output_begin(void)
+bool output_begin(void)
 {
     fflush(stdout);
     uintptr_t thread = _beginthreadex(NULL, 0, writer, NULL, 0, NULL);
-    if (thread == 0)
-        die_call("_beginthreadex", GetLastError());
+    if (thread == 0 || atexit(output_flush) != 0)
+        return false;
     CloseHandle((HANDLE)thread);
     begun = true;
-    if (atexit(output_flush) != 0)
-        die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);
+    return true;
 }

@@ -11,6 +11,8 @@
 #ifndef COMMON_OUTPUT_H
 #define COMMON_OUTPUT_H
 
+#include <stdbool.h>
+
 enum output {
     OUTPUT_LOG,    /* standard output; dropped when the queue is full */
     OUTPUT_STDOUT, /* what must not get lost: there is room kept for it */
@@ -18,9 +20,9 @@ enum output {
 };
 
 /* From now on a thread writes. Before that, and in a program that never calls
- * it, each line is written at once. Main thread, once. Dies if it cannot be
- * arranged. */
-void output_begin(void);
+ * it, each line is written at once. Main thread, once. False: there is no thread
+ * to be had. */
+bool output_begin(void);
 
 /* Print a line, or several, the last of which ends too. At most 1023 bytes: a
  * longer one is cut, but keeps its end. */

@@ -53,7 +53,8 @@ int child_output(int argc, char **argv)
     if (!CreatePipe(&reader, &pipe, NULL, 0))
         die_call("CreatePipe", GetLastError());
     SetStdHandle(STD_OUTPUT_HANDLE, pipe);
-    output_begin();
+    if (!output_begin())
+        die_call("output_begin", GetLastError());
     for (int i = 0; i < LINES; i++)
         output_print(OUTPUT_LOG, "line %d\n", i);
     output_print(OUTPUT_STDOUT, "the end\n");
