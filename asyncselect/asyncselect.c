@@ -118,6 +118,8 @@ static LRESULT CALLBACK window_proc(HWND window, UINT message, WPARAM wparam,
         on_message(srv, (SOCKET)wparam, WSAGETSELECTEVENT(lparam));
     else if (message == WM_TIMER)
         on_timer(srv);
+    else if (message == WM_STOP)
+        InterlockedExchange(&srv->stopping, TRUE); /* --window was closed */
     else
         return DefWindowProcW(window, message, wparam, lparam);
     return 0;
