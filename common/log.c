@@ -130,5 +130,6 @@ unsigned long long log_summary(void)
         "%ld at once, %lld echoes, %lld bytes\n",
         model->name, seconds, (long)(connections - refused), (long)refused,
         (long)resets, (long)most_clients, (long long)echoes, (long long)bytes);
+    output_flush();
     return (unsigned long long)echoes;
 }

@@ -49,7 +49,8 @@ void log_sent(struct log_conn *conn, size_t len, size_t owed);
  * that ended it. */
 void log_closed(const struct log_conn *conn, unsigned long code);
 
-/* The last line: totals. Returns the number of echoes. */
+/* The last line: totals. Waits until all lines are written, unless nobody reads
+ * them. Returns the number of echoes. */
 unsigned long long log_summary(void);
 
 #endif

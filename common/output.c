@@ -28,6 +28,7 @@ static struct queue queues[2];
 static struct queue *filling = &queues[0];
 static bool writing;          /* the writer is busy with the other one */
 static unsigned long dropped; /* lines, since the last one that found room */
+static bool stuck;            /* a flush has waited in vain; do not again */
 static bool begun;            /* set once, before any other thread */
 
 /* ---- writing ------------------------------------------------------------- */
@@ -80,6 +81,7 @@ static unsigned __stdcall writer(void *unused)
         write_queue(full);
         AcquireSRWLockExclusive(&lock);
         writing = false;
+        stuck = false;
         WakeAllConditionVariable(&written);
     }
     return 0; /* never: the thread ends with the process */
@@ -151,11 +153,11 @@ void output_flush(void)
 {
     ULONGLONG end = GetTickCount64() + PATIENCE_MS;
     AcquireSRWLockExclusive(&lock);
-    while (begun && (writing || filling->len > 0)) {
+    while (begun && !stuck && (writing || filling->len > 0)) {
         ULONGLONG now = GetTickCount64();
-        if (now >= end)
-            break;
-        SleepConditionVariableSRW(&written, &lock, (DWORD)(end - now), 0);
+        stuck = now >= end;
+        if (!stuck)
+            SleepConditionVariableSRW(&written, &lock, (DWORD)(end - now), 0);
     }
     ReleaseSRWLockExclusive(&lock);
 }
@@ -164,7 +166,7 @@ bool output_begin(void)
 {
     fflush(stdout);
     uintptr_t thread = _beginthreadex(NULL, 0, writer, NULL, 0, NULL);
-    if (thread == 0 || atexit(output_flush) != 0)
+    if (thread == 0)
         return false;
     CloseHandle((HANDLE)thread);
     begun = true;

@@ -29,8 +29,9 @@ bool output_begin(void);
 void output_print(enum output to, const char *format, ...)
     __attribute__((format(gnu_printf, 2, 3)));
 
-/* Wait until all is written, but no longer than a second: there may be nobody
- * who reads it. Runs by itself at exit(). */
+/* Wait until all is written, but no longer than a second, and not a second time
+ * when nobody has read anything since: there may be nobody who reads it. What
+ * is printed after it can be lost at the end of the process. */
 void output_flush(void);
 
 #endif

@@ -152,18 +152,24 @@ refuse:
     free(c);
 }
 
-/* False: there is nobody to accept. */
-static bool accept_one(struct server *srv)
+/* One newcomer a signal: accept() lets Windows signal the next FD_ACCEPT. To
+ * accept until WSAEWOULDBLOCK would do as well on Windows; but Wine 8 may not
+ * signal any newcomer after an accept() that found nobody. */
+static void on_accept(struct server *srv)
 {
+    WSANETWORKEVENTS seen;
+    if (WSAEnumNetworkEvents(srv->listener, srv->accepting, &seen) ==
+        SOCKET_ERROR)
+        die_call("WSAEnumNetworkEvents", WSAGetLastError());
+
     struct sockaddr_storage peer;
     int len = sizeof peer;
-    SOCKET sock = accept(srv->listener, (struct sockaddr *)&peer, &len);
-    if (sock == INVALID_SOCKET) {
+    SOCKET sock;
+    while ((sock = accept(srv->listener, (struct sockaddr *)&peer, &len)) ==
+           INVALID_SOCKET) {
         int err = WSAGetLastError();
-        if (err == WSAEWOULDBLOCK)
-            return false;
-        if (net_newcomer_left(err))
-            return true; /* the next one may be there */
+        if (err == WSAEWOULDBLOCK || net_newcomer_left(err))
+            return;
         if (!net_is_short(err))
             die_call("accept", err);
         /* Windows has no more sockets, and tells nobody when it has some again.
@@ -171,28 +177,16 @@ static bool accept_one(struct server *srv)
          * nothing, for this thread only accepts. */
         warn_call("accept", err);
         SleepEx(RETRY_MS, TRUE); /* server_wake() ends it early */
-        return true;
+        if (srv->stopping)
+            return;
     }
     net_no_inherit(sock);
     if ((unsigned long)srv->clients >= srv->args.max_clients) {
         closesocket(sock);
         log_refused(srv->args.max_clients);
-    } else {
-        conn_open(srv, sock, &peer);
+        return;
     }
-    return true;
-}
-
-/* One signal can stand for many newcomers: accept until there are no more. This
- * thread only accepts, so that holds up no client. */
-static void on_accept(struct server *srv)
-{
-    WSANETWORKEVENTS seen;
-    if (WSAEnumNetworkEvents(srv->listener, srv->accepting, &seen) ==
-        SOCKET_ERROR)
-        die_call("WSAEnumNetworkEvents", WSAGetLastError());
-    while (!srv->stopping && accept_one(srv))
-        continue;
+    conn_open(srv, sock, &peer);
 }
 
 /* ---- 4. echo ----------------------------------------------------------- */

@@ -124,6 +124,7 @@ void trace_summary(unsigned long long echoes)
         output_print(OUTPUT_STDOUT,
                      "  %lld calls were not counted: out of memory\n",
                      (long long)uncounted);
+    output_flush();
 }
 
 /* ---- recording: when asked for ------------------------------------------ */

@@ -161,10 +161,9 @@ def equal_parts(models):
 def same_accept(models):
     """How the main thread accepts is the same where it does nothing else; only
     how it waits when it is out of sockets is the model's own."""
-    texts = {name: [line for function in ("accept_one", "on_accept")
-                    for line in function_text(
-                        "\n".join(models[name].lines) + "\n",
-                        function).splitlines() if "RETRY_MS" not in line]
+    texts = {name: [line for line in function_text(
+                 "\n".join(models[name].lines) + "\n",
+                 "on_accept").splitlines() if "RETRY_MS" not in line]
              for name in MAIN_ACCEPTS}
     first = MAIN_ACCEPTS[0]
     for name in MAIN_ACCEPTS[1:]:

@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/net.h"
+#include "common/output.h"
 #include "tests/unit/unit.h"
 #include "watch/trace.h"
 
@@ -99,6 +100,7 @@ int child_log(int argc, char **argv)
         log_ready(listener, 4);
         closesocket(listener);
         net_stop();
+        output_flush();
         return 0;
     }
     if (strcmp(what, "workers") == 0)

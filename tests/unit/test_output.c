@@ -58,8 +58,11 @@ int child_output(int argc, char **argv)
     for (int i = 0; i < LINES; i++)
         output_print(OUTPUT_LOG, "line %d\n", i);
     output_print(OUTPUT_STDOUT, "the end\n");
-    if (!read)
-        return 0; /* the end of the process waits, but not for ever */
+    if (!read) {
+        output_flush(); /* it waits, but not for ever */
+        output_flush();
+        return 0;
+    }
     read_all(reader);
     SetStdHandle(STD_OUTPUT_HANDLE, was);
     printf("%s\n", adds_up() ? "adds up" : "does not add up");

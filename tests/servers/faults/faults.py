@@ -79,9 +79,32 @@ def echoes(sock, text, patience):
     return True
 
 
+class Reset:
+    """A connection that was reset before connect() returned."""
+
+    def refuse(self, *_):
+        raise ConnectionResetError
+
+    sendall = recv = refuse
+
+    def settimeout(self, _):
+        pass
+
+    def close(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
 def connect(port):
     try:
         return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    except ConnectionResetError:
+        return Reset()
     except OSError as error:
         fail("nobody listens any more: %s" % error)
 
