@@ -60,6 +60,7 @@ struct server {
     struct conn *conns;
     size_t count;
     struct map by_sock;     /* the way back from a SOCKET to its client */
+    ULONGLONG pause_end;    /* out of sockets until then; or 0 */
     volatile LONG stopping; /* interlocked */
 };
 
@@ -67,7 +68,7 @@ struct server {
 enum { RETRY_MS = 1000, RETRY_TIMER = 1 };
 
 static void on_accept(struct server *srv);
-static void on_timer(struct server *srv);
+static void listener_resume(struct server *srv);
 static void on_readable(struct server *srv, struct conn *c);
 static void on_writable(struct server *srv, struct conn *c);
 static void conn_close(struct server *srv, struct conn *c, int err);
@@ -82,6 +83,8 @@ static void server_run(struct server *srv)
         if (got == -1) /* a BOOL with three values */
             die_call("GetMessageW", GetLastError());
         DispatchMessageW(&message);
+        if (srv->pause_end != 0 && GetTickCount64() >= srv->pause_end)
+            listener_resume(srv);
     }
 }
 
@@ -116,8 +119,6 @@ static LRESULT CALLBACK window_proc(HWND window, UINT message, WPARAM wparam,
     struct server *srv = (void *)GetWindowLongPtrW(window, GWLP_USERDATA);
     if (message == WM_SOCKET)
         on_message(srv, (SOCKET)wparam, WSAGETSELECTEVENT(lparam));
-    else if (message == WM_TIMER)
-        on_timer(srv);
     else if (message == WM_STOP)
         InterlockedExchange(&srv->stopping, TRUE); /* --window was closed */
     else
@@ -178,11 +179,13 @@ static void on_accept(struct server *srv)
         if (!net_is_short(err))
             die_call("accept", err);
         /* Windows has no more sockets, and tells nobody when it has some again.
-         * Newcomers stay in the backlog until on_timer(); the clients that are
-         * here notice nothing. */
+         * Newcomers stay in the backlog; the clients that are here notice
+         * nothing. The timer only ends the wait: its message comes when the
+         * queue is empty, and busy clients never leave it empty. */
         warn_call("accept", err);
         if (WSAAsyncSelect(srv->listener, srv->window, 0, 0) == SOCKET_ERROR)
             die_call("WSAAsyncSelect", WSAGetLastError());
+        srv->pause_end = GetTickCount64() + RETRY_MS;
         if (SetTimer(srv->window, RETRY_TIMER, RETRY_MS, NULL) == 0)
             die_call("SetTimer", GetLastError());
         return;
@@ -204,8 +207,9 @@ static void listener_watch(struct server *srv)
 }
 
 /* Perhaps there are sockets again. */
-static void on_timer(struct server *srv)
+static void listener_resume(struct server *srv)
 {
+    srv->pause_end = 0;
     KillTimer(srv->window, RETRY_TIMER);
     listener_watch(srv);
 }

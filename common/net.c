@@ -125,7 +125,8 @@ bool net_newcomer_left(int err)
 
 bool net_is_short(int err)
 {
-    return err == WSAEMFILE || err == WSAENOBUFS;
+    return err == WSAEMFILE || err == WSAENOBUFS ||
+           err == WSA_NOT_ENOUGH_MEMORY;
 }
 
 void net_reset_on_close(SOCKET sock)

@@ -233,7 +233,8 @@ refuse:
 static void accept_failed(struct server *srv, struct accept_op *a,
                           const char *call, int err)
 {
-    if (!srv->stopping && !net_is_short(err))
+    /* WSAEWOULDBLOCK: too many operations are in flight already. */
+    if (!srv->stopping && !net_is_short(err) && err != WSAEWOULDBLOCK)
         die_call(call, err);
     if (a->sock != INVALID_SOCKET)
         closesocket(a->sock);

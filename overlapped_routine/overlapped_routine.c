@@ -38,8 +38,9 @@ struct conn {
     struct log_conn log;
     DWORD err; /* why it has ended */
     struct worker *worker;
-    struct conn *next; /* in one of the worker's lists */
+    struct conn *next; /* in conns, or in ended */
     struct conn *prev;
+    struct conn *next_parked;
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
 };
 
@@ -49,8 +50,9 @@ struct worker {
     struct server *srv;
     HANDLE thread;
     struct conn *conns;
-    struct conn *ended; /* nothing in flight any more: to be closed */
-    bool stopping;      /* cancel, reap, begin nothing new */
+    struct conn *ended;  /* nothing in flight any more: to be closed */
+    struct conn *parked; /* what they ask for next has to wait for that */
+    bool stopping;       /* cancel, reap, begin nothing new */
 };
 
 /* The server. Only the main thread touches it, but for what says otherwise. */
@@ -87,7 +89,8 @@ static void worker_run(struct worker *w)
 {
     while (!w->stopping || w->conns != NULL) {
         SleepEx(INFINITE, TRUE);
-        worker_close_ended(w);
+        while (w->ended != NULL || w->parked != NULL)
+            worker_close_ended(w);
     }
 }
 
@@ -191,6 +194,19 @@ static void on_accept(struct server *srv)
 
 /* ---- 4. echo ----------------------------------------------------------- */
 
+/* True: somebody waits to be closed, so nothing is begun now. Otherwise busy
+ * clients would make routine after routine due, and the sleep would not return
+ * to worker_run(), where clients are closed. */
+static bool conn_park(struct conn *c)
+{
+    struct worker *w = c->worker;
+    if (w->ended == NULL)
+        return false;
+    c->next_parked = w->parked;
+    w->parked = c;
+    return true;
+}
+
 /* Ask for bytes. 0 and WSA_IO_PENDING both mean that the routine will run, and
  * not before this thread sleeps again; any other error, that nothing was begun
  * and nothing will come. */
@@ -202,6 +218,8 @@ static void conn_post_recv(struct conn *c)
         conn_end(c, 0);
         return;
     }
+    if (conn_park(c))
+        return;
     c->ov = (OVERLAPPED){0};
     if (WSARecv(c->sock, &room, 1, NULL, &flags, &c->ov, on_recv) ==
             SOCKET_ERROR &&
@@ -218,6 +236,8 @@ static void conn_post_send(struct conn *c)
         conn_end(c, 0);
         return;
     }
+    if (conn_park(c))
+        return;
     c->ov = (OVERLAPPED){0};
     if (WSASend(c->sock, &owed, 1, NULL, 0, &c->ov, on_sent) == SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
@@ -303,13 +323,22 @@ static void conn_close(struct conn *c, DWORD err)
 }
 
 /* The worker is awake here. Routines that run inside these calls may put more
- * clients into the list. */
+ * clients into the lists. */
 static void worker_close_ended(struct worker *w)
 {
     struct conn *c;
     while ((c = w->ended) != NULL) {
         w->ended = c->next;
         conn_close(c, c->err);
+    }
+    struct conn *parked = w->parked;
+    w->parked = NULL;
+    while ((c = parked) != NULL) {
+        parked = c->next_parked;
+        if (c->sent < c->len)
+            conn_post_send(c);
+        else
+            conn_post_recv(c);
     }
 }
 

@@ -88,7 +88,7 @@ static void set_add(fd_set *set, SOCKET sock)
 }
 
 /* select() overwrites the sets with its answer: build them anew every time. */
-static void build_sets(struct server *srv)
+static void build_sets(struct server *srv, bool paused)
 {
     FD_ZERO(&srv->readable);
     FD_ZERO(&srv->writable);
@@ -96,7 +96,7 @@ static void build_sets(struct server *srv)
     /* The wake socket is always there, so the sets are never all empty:
      * that would make select() fail at once instead of waiting. */
     set_add(&srv->readable, srv->wake);
-    if (GetTickCount64() >= srv->pause_end)
+    if (!paused)
         set_add(&srv->readable, srv->listener);
 
     /* A client that owes nothing is always writable. Asking for that would
@@ -132,8 +132,8 @@ static void drop_dead_sockets(struct server *srv)
 static void server_run(struct server *srv)
 {
     for (;;) {
-        build_sets(srv);
         bool paused = srv->pause_end > GetTickCount64();
+        build_sets(srv, paused);
         struct timeval pause = {.tv_sec = RETRY_MS / 1000};
         if (select(0, &srv->readable, &srv->writable, NULL,
                    paused ? &pause : NULL) == SOCKET_ERROR) {

@@ -30,8 +30,10 @@ static void start_unread(struct test *t)
 {
     own_server(t, TARGET_LOGS, NULL);
     serves(t);
-    for (enum trouble trouble = 0; trouble < TROUBLES; trouble++)
-        hint_for(t, trouble, unread_hint);
+    hint_for(t, SILENT, unread_hint);
+    hint_for(t, STOPS, unread_hint);
+    hint_for(t, NO_CONNECT, unread_hint);
+    hint_for(t, NO_EOF, unread_hint);
     step(t, "nobody reads its output any more; %d clients come, echo and go",
          "all are served", CLIENTS);
     server_leave_unread(t->target->process, true);
@@ -74,11 +76,12 @@ static void summary_arrives(struct test *t)
     start_unread(t);
     come_and_go(t);
     step(t, "read its output again, and end standard input",
-         "exit code 0, and the summary is the last that it says");
+         "exit code 0, and the summary arrives");
     server_leave_unread(t->target->process, false);
     server_close_stdin(t->target->process);
     t->may_end = true;
-    expect_exit(t, 0, limit(t, STOP_MS), unread_hint, unread_hint);
+    expect_exit(t, 0, limit(t, STOP_MS), unread_hint,
+                "A stop that was asked for is a success: exit code 0.");
     char *said = server_output(t->target->process, SERVER_STDOUT);
     if (said == NULL)
         suite_broken("out of memory");
@@ -86,8 +89,9 @@ static void summary_arrives(struct test *t)
     free(said);
     if (!summary)
         fail(t,
-             "The queue is full, and the summary was dropped like a line of "
-             "the log: keep room for it.",
+             "The summary is lost. Two causes fit: it was dropped like a line "
+             "of the log, so keep room for it; or the process has ended before "
+             "it was written.",
              "no `stopped after` in what the server printed");
 }
 

@@ -9,7 +9,7 @@
 #include "common/output.h"
 #include "tests/unit/unit.h"
 
-enum { LINES = 30000 };
+enum { LINES = 60000 };
 
 static char seen[1 << 20];
 
