@@ -347,8 +347,9 @@ def victim_run(marked, *args, only="blocking,victim"):
 
 
 def case_a_server_that_crashes_under_load():
+    # The load has to last until we have killed: 1 s was not long enough once.
     process, pid = victim_run(7001, "--quick", "--rounds", "1", "--seconds",
-                              "1")
+                              "3")
     os.kill(pid, signal.SIGKILL)
     out, _ = process.communicate(timeout=LONG_S)
     data = json.loads((FILES / "victim.json").read_text())
