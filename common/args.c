@@ -48,6 +48,17 @@ bool option_number(const struct option *option, char *value)
                        (unsigned long)option->max, option->out);
 }
 
+bool option_real(const struct option *option, char *value)
+{
+    char *end = NULL;
+    double number = strtod(value, &end);
+    if (end == value || *end != '\0' ||
+        !(number >= option->min && number <= option->max)) /* NAN is neither */
+        return false;
+    *(double *)option->out = number;
+    return true;
+}
+
 bool option_text(const struct option *option, char *value)
 {
     *(const char **)option->out = value;
@@ -94,7 +105,7 @@ static void read_value(const struct option *option, struct name given,
     if (option->takes != NULL)
         args_error("%.*s takes %s, not '%s'", given.len, given.text,
                    option->takes, value);
-    args_error("%.*s takes a whole number from %llu to %llu, not '%s'",
+    args_error("%.*s takes a whole number from %.0f to %.0f, not '%s'",
                given.len, given.text, option->min, option->max, value);
 }
 

@@ -52,17 +52,18 @@ typedef bool option_reader(const struct option *option, char *value);
 
 /* A row of a program's table of options, which ends with a row of zeros. */
 struct option {
-    const char *brief;           /* "-p", or NULL */
-    const char *name;            /* "--port" */
-    void *out;                   /* where it goes; its type is the reader's */
-    option_reader *read;         /* NULL: it has no value, and out is a bool */
-    unsigned long long min, max; /* for readers of numbers */
+    const char *brief;   /* "-p", or NULL */
+    const char *name;    /* "--port" */
+    void *out;           /* where it goes; its type is the reader's */
+    option_reader *read; /* NULL: it has no value, and out is a bool */
+    double min, max;     /* for readers of numbers */
     const char *takes;   /* "a name that ...": what the value has to be; NULL:
                            * a whole number from min to max */
     const char *refused; /* why this program does not have it, or NULL */
 };
 
 option_reader option_number; /* out: unsigned long */
+option_reader option_real;   /* out: double; a row of it has `takes` */
 option_reader option_text;   /* out: const char *; any text will do */
 
 /* What a program says of itself, and what it does with a word of its command

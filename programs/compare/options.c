@@ -249,17 +249,6 @@ static void find_servers(struct options *o, const char *others,
 
 /* ---- the table --------------------------------------------------------- */
 
-/* out: double */
-static bool read_seconds(const struct option *option, char *value)
-{
-    char *end = NULL;
-    double seconds = strtod(value, &end);
-    if (end == value || *end != '\0' || !(seconds >= 0.1 && seconds <= 60))
-        return false;
-    *(double *)option->out = seconds;
-    return true;
-}
-
 struct options options_parse(int argc, char **argv)
 {
     static const unsigned long rounds[] = {3, 5, 7};
@@ -275,7 +264,8 @@ struct options options_parse(int argc, char **argv)
         {NULL, "--servers", &others, .read = option_text},
         {NULL, "--only", &only, .read = option_text},
         {NULL, "--rounds", &o.rounds, option_number, .min = 1, .max = 100},
-        {NULL, "--seconds", &o.seconds, read_seconds, .takes = "0.1 to 60"},
+        {NULL, "--seconds", &o.seconds, option_real, .min = 0.1, .max = 60,
+         .takes = "0.1 to 60"},
         {NULL, "--pin", .out = &o.pin},
         {NULL, "--report", &o.report, .read = option_text},
         {NULL, "--json", &o.json, .read = option_text},

@@ -89,17 +89,6 @@ static bool read_argument(const struct option *option, char *value)
     return true;
 }
 
-/* out: double */
-static bool read_scale(const struct option *option, char *value)
-{
-    char *end = NULL;
-    double scale = strtod(value, &end);
-    if (end == value || *end != '\0' || !(scale >= 0.1 && scale <= 100.0))
-        return false;
-    *(double *)option->out = scale;
-    return true;
-}
-
 static void parse(struct suite *suite, int argc, char **argv)
 {
     unsigned long seed = (unsigned long)suite->seed;
@@ -112,7 +101,7 @@ static void parse(struct suite *suite, int argc, char **argv)
         {NULL, "--list", .out = &suite->list},
         {NULL, "--junit", &suite->junit, .read = option_text},
         {NULL, "--seed", &seed, option_number, .max = 4294967295},
-        {NULL, "--scale", &suite->scale, read_scale,
+        {NULL, "--scale", &suite->scale, option_real, .min = 0.1, .max = 100,
          .takes = "a number from 0.1 to 100"},
         {NULL, "--prove", .out = &suite->prove},
         {0},

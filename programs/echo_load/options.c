@@ -70,7 +70,7 @@ static bool read_scaled(const struct option *option, const char *text,
     if (u->name == NULL)
         return false;
     double value = number * u->factor;
-    if (!(value >= (double)option->min && value <= (double)option->max) ||
+    if (!(value >= option->min && value <= option->max) ||
         value != floor(value))
         return false;
     *(uint64_t *)option->out = (uint64_t)value;

@@ -11,6 +11,7 @@ and the server stops as asked. For a while every call fails, and afterwards all
 is as before. Two servers are told of a client's close at the moment when Windows
 would tell them, and routines run where Windows may run them; Wine would not.
 """
+import contextlib
 import os
 import socket
 import subprocess
@@ -109,6 +110,16 @@ def connect(port):
         fail("nobody listens any more: %s" % error)
 
 
+@contextlib.contextmanager
+def last_words(server):
+    """A failure tells how the server ended, and what it said last."""
+    try:
+        yield
+    except Failed as failure:
+        fail("%s; exit code %s: %s" % (failure, server.process.poll(),
+                                       server.error_text()[-400:]))
+
+
 def serve(port, call, count):
     """The clients that are there at the end; how many were served, and how
     many turned away."""
@@ -173,12 +184,9 @@ def trouble_case(folder, model, call):
 def serve_case(folder, model, call, count, every):
     with start(folder, model, FAULT_CALL=call,
                FAULT_EVERY=str(every)) as server:
-        try:
+        with last_words(server):
             held, served, away = serve(server.port, call, count)
             server.stop(PATIENCE)
-        except Failed as failure:
-            fail("%s; exit code %s: %s" % (failure, server.process.poll(),
-                                           server.error_text()[-400:]))
         errors = server.error_text()
     for sock in held:
         sock.close()
@@ -197,7 +205,7 @@ def shortage_case(folder, model, call, held_count):
     with start(folder, model, FAULT_CALL=call,
                FAULT_FROM=str(int(1000 * FROM_S)),
                FAULT_UNTIL=str(int(1000 * UNTIL_S))) as server:
-        try:
+        with last_words(server):
             ready = time.monotonic()
             held = [connect(server.port) for _ in range(held_count)]
             for sock in held:
@@ -215,9 +223,6 @@ def shortage_case(folder, model, call, held_count):
             for sock in held:
                 require(echoes(sock, b"after", PATIENCE), "deaf afterwards")
             server.stop(PATIENCE)
-        except Failed as failure:
-            fail("%s; exit code %s: %s" % (failure, server.process.poll(),
-                                           server.error_text()[-400:]))
         errors = server.error_text()
     for sock in held:
         sock.close()
