@@ -130,7 +130,7 @@ static void check(const struct load_options *o)
 struct load_options load_options_parse(int argc, char **argv)
 {
     enum { MS = 1000000 };
-    const uint64_t hour = 3600000ull * MS;
+    const double hour = 3600e9; /* in nanoseconds */
     struct load_options o = {.dial = DIAL_DEFAULT,
                              .connections = 50,
                              .size = 64,
