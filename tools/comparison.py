@@ -6,8 +6,8 @@
     tools/comparison.py --measure  run compare.exe first (ten minutes), and make
                                    docs/comparison.json and the page anew
 
-compare.exe, its servers and the wineserver run on one processor, the load on
-the other; otherwise it would mostly measure the way between the processors.
+The servers and the wineserver run on one processor, the load on the other;
+otherwise it would mostly measure the way between the processors.
 Two more servers are in the run: an echo server of this script, which needs
 nothing of Wine and shows what the load client can do at most, and iocp with a
 single worker. It needs a machine that does nothing else.
@@ -68,8 +68,9 @@ def measure():
     threading.Thread(target=native_echo, args=(listener,), daemon=True).start()
     result = BUILD / "comparison-raw.json"
     run([WINE, "--end"])
-    run(["taskset", "-c", SERVER_CPU, WINE, BUILD / "bin" / "compare.exe",
-         "--pin", "--servers",
+    # Not compare.exe: it may give its children only processors of its own.
+    run(["taskset", "-c", SERVER_CPU, WINE, "--prepare"])
+    run([WINE, BUILD / "bin" / "compare.exe", "--pin", "--servers",
          f"native=127.0.0.1:{listener.getsockname()[1]},"
          r"iocp_1=build\bin\iocp.exe --threads 1", "--report",
          f"Z:{BUILD / 'comparison.html'}", "--json", f"Z:{result}"],
