@@ -53,6 +53,7 @@ struct conn {
     struct log_conn log;
     struct conn *next; /* in srv->conns, under srv->lock */
     struct conn *prev;
+    struct conn *next_held; /* in srv->held, under srv->lock */
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
 };
 
@@ -84,29 +85,33 @@ struct server {
 
     /* Only when a client comes or leaves; an echo takes no lock. */
     SRWLOCK lock;
-    struct conn *conns;              /* under lock */
-    struct accept_op *volatile idle; /* changed under lock: to be tried again */
+    struct conn *conns; /* under lock */
+
+    /* What Windows has refused for now, to be tried again: AcceptEx(), and
+     * what clients asked for. Changed under lock. */
+    struct accept_op *volatile idle;
+    struct conn *volatile held;
 
     volatile LONG clients;  /* interlocked */
     volatile LONG stopping; /* interlocked */
-    WSAEVENT wake; /* set when something is idle, or the server stops */
+    WSAEVENT wake; /* set when something is refused, or the server stops */
 
     /* Interlocked: clients, AcceptEx() in flight, and the server itself until
      * it is told to stop. At 0 the workers may leave. */
     volatile LONG live;
 };
 
-/* How long to wait before AcceptEx() is tried again when it has failed. */
+/* How long to wait before what Windows has refused is tried again. */
 enum { RETRY_MS = 1000 };
 
 static void accept_post(struct server *srv, struct accept_op *a);
-static void accept_retry(struct server *srv);
 static void on_accept(struct server *srv, struct accept_op *a, DWORD err);
 static void conn_post_recv(struct server *srv, struct conn *c);
 static void conn_post_send(struct server *srv, struct conn *c);
 static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err);
 static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err);
 static void conn_close(struct server *srv, struct conn *c, DWORD err);
+static void server_retry(struct server *srv);
 static void server_cancel(struct server *srv);
 
 /* ---- 2. the loop ------------------------------------------------------- */
@@ -165,19 +170,22 @@ static void worker_run(struct server *srv)
 }
 
 /* The main thread has nothing to do while all goes well. When Windows has no
- * more sockets it tries again each second: nobody tells when there are some. */
+ * more sockets or memory it tries again each second: nobody tells when there is
+ * some. At the end there is nothing to wait for: what is held is closed. */
 static void server_run(struct server *srv)
 {
     while (!srv->stopping) {
-        DWORD wait = srv->idle != NULL ? RETRY_MS : WSA_INFINITE;
+        bool refused = srv->idle != NULL || srv->held != NULL;
+        DWORD wait = refused ? RETRY_MS : WSA_INFINITE;
         DWORD got = WSAWaitForMultipleEvents(1, &srv->wake, FALSE, wait, FALSE);
         if (got == WSA_WAIT_FAILED)
             die_call("WSAWaitForMultipleEvents", WSAGetLastError());
         if (got == WSA_WAIT_TIMEOUT)
-            accept_retry(srv);
+            server_retry(srv);
         else
             WSAResetEvent(srv->wake); /* before the look at what was changed */
     }
+    server_retry(srv);
     for (unsigned long i = 0; i < srv->threads; i++)
         WaitForSingleObject(srv->workers[i], INFINITE);
 }
@@ -228,7 +236,7 @@ refuse:
     free(c);
 }
 
-/* It waits in the idle list until accept_retry(). Newcomers stay in the backlog;
+/* It waits in the idle list until server_retry(). Newcomers stay in the backlog;
  * the clients that are here notice nothing. */
 static void accept_failed(struct server *srv, struct accept_op *a,
                           const char *call, int err)
@@ -286,19 +294,6 @@ static void accept_post(struct server *srv, struct accept_op *a)
         server_cancel(srv); /* it began after everything had been cancelled */
 }
 
-static void accept_retry(struct server *srv)
-{
-    AcquireSRWLockExclusive(&srv->lock);
-    struct accept_op *a = srv->idle;
-    srv->idle = NULL;
-    ReleaseSRWLockExclusive(&srv->lock);
-    while (a != NULL) {
-        struct accept_op *next = a->next;
-        accept_post(srv, a);
-        a = next;
-    }
-}
-
 /* Somebody has connected, or was about to and left: in either case there has
  * to be another AcceptEx(), or the server would run out of them. */
 static void on_accept(struct server *srv, struct accept_op *a, DWORD err)
@@ -337,6 +332,34 @@ static void on_accept(struct server *srv, struct accept_op *a, DWORD err)
 
 /* ---- 4. echo ----------------------------------------------------------- */
 
+/* Nothing was begun. That Windows is short of memory, or has too much in flight
+ * already, passes: the client is held, and asks again a second later. Any other
+ * error is the end of it. Source: WSASend function, WSAENOBUFS. */
+static void conn_refused(struct server *srv, struct conn *c, const char *call,
+                         int err)
+{
+    if (!net_is_short(err) && err != WSAEWOULDBLOCK) {
+        conn_close(srv, c, (DWORD)err);
+        return;
+    }
+    AcquireSRWLockExclusive(&srv->lock);
+    /* Under the lock: after it was set, server_run() looks there once more. */
+    bool stopping = srv->stopping;
+    bool first = srv->held == NULL;
+    if (!stopping) {
+        c->next_held = srv->held;
+        srv->held = c;
+    }
+    ReleaseSRWLockExclusive(&srv->lock);
+    if (stopping) {
+        conn_close(srv, c, 0);
+    } else if (first) {
+        warn_call(call, err); /* one line for all that are held */
+        if (!WSASetEvent(srv->wake))
+            die_call("WSASetEvent", WSAGetLastError());
+    }
+}
+
 /* Ask for bytes. 0 and WSA_IO_PENDING both mean that a packet will come, and
  * then c is no longer ours: another worker may take that packet, and even free
  * c, before WSARecv() has returned here. Any other error means that nothing
@@ -358,7 +381,7 @@ static void conn_post_recv(struct server *srv, struct conn *c)
     if (WSARecv(c->sock, &room, 1, NULL, &flags, &c->ov, NULL) ==
             SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        conn_close(srv, c, (DWORD)WSAGetLastError());
+        conn_refused(srv, c, "WSARecv", WSAGetLastError());
     else if (srv->stopping)
         server_cancel(srv); /* it began after everything had been cancelled */
 }
@@ -376,7 +399,7 @@ static void conn_post_send(struct server *srv, struct conn *c)
     c->state = CONN_SENDING;
     if (WSASend(c->sock, &owed, 1, NULL, 0, &c->ov, NULL) == SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        conn_close(srv, c, (DWORD)WSAGetLastError());
+        conn_refused(srv, c, "WSASend", WSAGetLastError());
     else if (srv->stopping)
         server_cancel(srv); /* it began after everything had been cancelled */
 }
@@ -411,6 +434,31 @@ static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err)
         conn_post_send(srv, c);
     else
         conn_post_recv(srv, c);
+}
+
+/* Ask again for all that was refused. While the server stops nothing is begun:
+ * then each of these ends what it is given. */
+static void server_retry(struct server *srv)
+{
+    AcquireSRWLockExclusive(&srv->lock);
+    struct accept_op *a = srv->idle;
+    struct conn *c = srv->held;
+    srv->idle = NULL;
+    srv->held = NULL;
+    ReleaseSRWLockExclusive(&srv->lock);
+    while (a != NULL) {
+        struct accept_op *next = a->next;
+        accept_post(srv, a);
+        a = next;
+    }
+    while (c != NULL) {
+        struct conn *next = c->next_held;
+        if (c->state == CONN_RECEIVING)
+            conn_post_recv(srv, c);
+        else
+            conn_post_send(srv, c);
+        c = next;
+    }
 }
 
 /* ---- 5. close ---------------------------------------------------------- */

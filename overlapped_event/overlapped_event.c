@@ -42,6 +42,7 @@ struct conn {
     enum conn_state state;
     DWORD len;  /* bytes in buf */
     DWORD sent; /* of these, bytes that are back with the client */
+    bool held;  /* nothing is in flight: Windows refused it for now */
     struct log_conn log;
     struct conn *next; /* in the inbox */
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
@@ -64,6 +65,8 @@ struct waiter {
     WSAEVENT events[WSA_MAXIMUM_WAIT_EVENTS];
     struct conn *conns[WSA_MAXIMUM_WAIT_EVENTS];
     DWORD count;
+    DWORD held;         /* how many clients are held */
+    ULONGLONG retry_at; /* ... until then: GetTickCount64() */
 
     /* How newcomers get here from the main thread. */
     SRWLOCK lock;
@@ -84,7 +87,7 @@ struct server {
     volatile LONG stopping; /* interlocked */
 };
 
-/* How long to wait before accept() is tried again when it has failed. */
+/* How long to wait before what Windows has refused is tried again. */
 enum { RETRY_MS = 1000 };
 
 static void on_accept(struct server *srv);
@@ -139,12 +142,31 @@ static void conn_reap(struct waiter *w, struct conn *c)
         on_sent(w, c, len, err);
 }
 
+/* Each client that is held asks again for what it asked for last. From the end,
+ * because a client that closes is replaced by the last one. */
+static void waiter_retry(struct waiter *w)
+{
+    w->held = 0;
+    for (DWORD i = w->count - 1; i > SLOT_WAKE; i--) {
+        struct conn *c = w->conns[i];
+        if (!c->held)
+            continue;
+        c->held = false;
+        if (c->state == CONN_RECEIVING)
+            conn_post_recv(w, c);
+        else
+            conn_post_send(w, c);
+    }
+}
+
 /* One copy of this runs in each waiter. */
 static void waiter_run(struct waiter *w)
 {
     DWORD slot = 0; /* where this wait begins */
     for (;;) {
-        DWORD wait = slot == 0 ? WSA_INFINITE : 0;
+        if (slot == 0 && w->held > 0 && GetTickCount64() >= w->retry_at)
+            waiter_retry(w);
+        DWORD wait = slot > 0 ? 0 : w->held > 0 ? RETRY_MS : WSA_INFINITE;
         DWORD got = WSAWaitForMultipleEvents(w->count - slot, w->events + slot,
                                              FALSE, wait, FALSE);
         if (got == WSA_WAIT_FAILED)
@@ -319,6 +341,24 @@ static void on_accept(struct server *srv)
 
 /* ---- 4. echo ----------------------------------------------------------- */
 
+/* Nothing was begun. That Windows is short of memory, or has too much in flight
+ * already, passes: the client is held, and asks again a second later. Any other
+ * error is the end of it. Source: WSASend function, WSAENOBUFS. */
+static void conn_refused(struct waiter *w, struct conn *c, const char *call,
+                         int err)
+{
+    if (!net_is_short(err) && err != WSAEWOULDBLOCK) {
+        conn_close(w, c, (DWORD)err);
+        return;
+    }
+    WSAResetEvent(c->ov.hEvent); /* a send that was done at once has set it */
+    c->held = true;
+    if (w->held++ == 0) {
+        warn_call(call, err); /* one line for all that are held */
+        w->retry_at = GetTickCount64() + RETRY_MS;
+    }
+}
+
 /* Ask for bytes. 0 and WSA_IO_PENDING both mean that the event will be set;
  * any other error, that nothing was begun and nothing will come. */
 static void conn_post_recv(struct waiter *w, struct conn *c)
@@ -330,7 +370,7 @@ static void conn_post_recv(struct waiter *w, struct conn *c)
     if (WSARecv(c->sock, &room, 1, NULL, &flags, &c->ov, NULL) ==
             SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        conn_close(w, c, (DWORD)WSAGetLastError());
+        conn_refused(w, c, "WSARecv", WSAGetLastError());
 }
 
 /* Ask to send what is owed. Most sends are done when the call returns: those
@@ -344,7 +384,7 @@ static void conn_post_send(struct waiter *w, struct conn *c)
     if (WSASend(c->sock, &owed, 1, NULL, 0, &c->ov, NULL) != SOCKET_ERROR)
         conn_reap(w, c);
     else if (WSAGetLastError() != WSA_IO_PENDING)
-        conn_close(w, c, (DWORD)WSAGetLastError());
+        conn_refused(w, c, "WSASend", WSAGetLastError());
 }
 
 static void on_recv(struct waiter *w, struct conn *c, DWORD len, DWORD err)
@@ -461,7 +501,8 @@ static void waiter_close(struct waiter *w)
 {
     while (w->count > 1) {
         struct conn *c = w->conns[w->count - 1];
-        cancel_and_reap(c->sock, &c->ov);
+        if (!c->held)
+            cancel_and_reap(c->sock, &c->ov);
         conn_close(w, c, 0);
     }
 }

@@ -40,7 +40,7 @@ struct conn {
     struct worker *worker;
     struct conn *next; /* in conns, or in ended */
     struct conn *prev;
-    struct conn *next_parked;
+    struct conn *next_parked; /* in parked, or in held */
     char buf[]; /* srv->args.buffer bytes: all that a client can make us keep */
 };
 
@@ -52,6 +52,8 @@ struct worker {
     struct conn *conns;
     struct conn *ended;  /* nothing in flight any more: to be closed */
     struct conn *parked; /* what they ask for next has to wait for that */
+    struct conn *held;   /* Windows refused what they asked for, for now */
+    ULONGLONG retry_at;  /* ... until then: GetTickCount64() */
     bool stopping;       /* cancel, reap, begin nothing new */
 };
 
@@ -68,7 +70,7 @@ struct server {
     volatile LONG stopping; /* interlocked */
 };
 
-/* How long to wait before accept() is tried again when it has failed. */
+/* How long to wait before what Windows has refused is tried again. */
 enum { RETRY_MS = 1000 };
 
 static void on_accept(struct server *srv);
@@ -78,8 +80,22 @@ static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags);
 static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags);
 static void conn_end(struct conn *c, DWORD err);
 static void worker_close_ended(struct worker *w);
+static void worker_ask_again(struct worker *w);
 
 /* ---- 2. the loop ------------------------------------------------------- */
+
+/* Some are held, and it is time to ask again. When the server stops it is: then
+ * those who ask are ended. */
+static bool worker_may_retry(const struct worker *w)
+{
+    return w->held != NULL && (w->stopping || GetTickCount64() >= w->retry_at);
+}
+
+/* Is there work that cannot be done in a routine? */
+static bool worker_is_needed(const struct worker *w)
+{
+    return w->ended != NULL || worker_may_retry(w);
+}
 
 /* One copy of this runs in each worker. The sleep is where the work is done:
  * only in an alertable wait, and only on the thread that asked, does the
@@ -88,9 +104,11 @@ static void worker_close_ended(struct worker *w);
 static void worker_run(struct worker *w)
 {
     while (!w->stopping || w->conns != NULL) {
-        SleepEx(INFINITE, TRUE);
-        while (w->ended != NULL || w->parked != NULL)
+        SleepEx(w->held != NULL ? RETRY_MS : INFINITE, TRUE);
+        while (worker_is_needed(w) || w->parked != NULL) {
             worker_close_ended(w);
+            worker_ask_again(w);
+        }
     }
 }
 
@@ -194,17 +212,35 @@ static void on_accept(struct server *srv)
 
 /* ---- 4. echo ----------------------------------------------------------- */
 
-/* True: somebody waits to be closed, so nothing is begun now. Otherwise busy
+/* True: the worker is needed awake, so nothing is begun now. Otherwise busy
  * clients would make routine after routine due, and the sleep would not return
  * to worker_run(), where clients are closed. */
 static bool conn_park(struct conn *c)
 {
     struct worker *w = c->worker;
-    if (w->ended == NULL)
+    if (!worker_is_needed(w))
         return false;
     c->next_parked = w->parked;
     w->parked = c;
     return true;
+}
+
+/* Nothing was begun. That Windows is short of memory, or has too much in flight
+ * already, passes: the client is held, and asks again a second later. Any other
+ * error is the end of it. Source: WSASend function, WSAENOBUFS. */
+static void conn_refused(struct conn *c, const char *call, int err)
+{
+    struct worker *w = c->worker;
+    if (!net_is_short(err) && err != WSAEWOULDBLOCK) {
+        conn_end(c, (DWORD)err);
+        return;
+    }
+    if (w->held == NULL) {
+        warn_call(call, err); /* one line for all that are held */
+        w->retry_at = GetTickCount64() + RETRY_MS;
+    }
+    c->next_parked = w->held;
+    w->held = c;
 }
 
 /* Ask for bytes. 0 and WSA_IO_PENDING both mean that the routine will run, and
@@ -224,7 +260,7 @@ static void conn_post_recv(struct conn *c)
     if (WSARecv(c->sock, &room, 1, NULL, &flags, &c->ov, on_recv) ==
             SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        conn_end(c, (DWORD)WSAGetLastError());
+        conn_refused(c, "WSARecv", WSAGetLastError());
 }
 
 /* Ask to send what is owed. Not with send(): a routine must never wait, and a
@@ -241,7 +277,7 @@ static void conn_post_send(struct conn *c)
     c->ov = (OVERLAPPED){0};
     if (WSASend(c->sock, &owed, 1, NULL, 0, &c->ov, on_sent) == SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        conn_end(c, (DWORD)WSAGetLastError());
+        conn_refused(c, "WSASend", WSAGetLastError());
 }
 
 static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
@@ -330,6 +366,19 @@ static void worker_close_ended(struct worker *w)
     while ((c = w->ended) != NULL) {
         w->ended = c->next;
         conn_close(c, c->err);
+    }
+}
+
+/* What was parked is begun now, and what is held is tried once more. */
+static void worker_ask_again(struct worker *w)
+{
+    struct conn *c;
+    if (worker_may_retry(w)) {
+        while ((c = w->held) != NULL) {
+            w->held = c->next_parked;
+            c->next_parked = w->parked;
+            w->parked = c;
+        }
     }
     struct conn *parked = w->parked;
     w->parked = NULL;

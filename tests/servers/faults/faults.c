@@ -56,6 +56,8 @@ bool fault_hit(const char *call, int code)
         return false;
     fprintf(stderr, "fault: %s\n", call);
     fflush(stderr);
+    if (setting("FAULT_CODE") != 0)
+        code = (int)setting("FAULT_CODE");
     SetLastError((DWORD)code);
     _doserrno = (unsigned long)code; /* what _beginthreadex() leaves */
     return true;

@@ -4,7 +4,8 @@
  * is the same server, but the call named in FAULT_CALL fails: every
  * FAULT_EVERY-th time while it serves, or each time from FAULT_FROM to
  * FAULT_UNTIL (ms since it serves) or, with FAULT_AT, the one time of that
- * number while it starts. tests/servers/faults/faults.py runs them.
+ * number while it starts. FAULT_CODE is the error, when it is not to be the one
+ * that stands below. tests/servers/faults/faults.py runs them.
  */
 #ifndef FAULTS_FAULTS_H
 #define FAULTS_FAULTS_H
@@ -17,7 +18,8 @@
 
 #include "common/log.h"
 
-/* Shall this call fail? Then the last error is `code` already. */
+/* Shall this call fail? Then the last error is set already: FAULT_CODE or
+ * `code`. */
 bool fault_hit(const char *call, int code);
 
 /* The server is ready: from now on FAULT_EVERY counts, and FAULT_AT no more. */

@@ -55,18 +55,23 @@ def require(condition, text):
         fail(text)
 
 
+WSAECONNRESET = "10054"
+
+
 def start(folder, model, may_fail=False, **faults):
     return Server(model, "--quiet", may_fail=may_fail,
                   exe=Path(folder).resolve() / (model + ".exe"),
                   env={**os.environ, **faults})
 
 
-def echoes(sock, text, patience):
-    """True: echoed. False: turned away. None: nothing yet."""
+def echoes(sock, text, patience, owed=b""):
+    """True: echoed, after what is owed. False: turned away. None: nothing
+    yet."""
     sock.settimeout(patience)
     got = b""
     try:
         sock.sendall(text)
+        text = owed + text
         while len(got) < len(text):
             more = sock.recv(len(text) - len(got))
             if not more:
@@ -165,7 +170,8 @@ def serve(port, call, count):
 def trouble_case(folder, model, call):
     """What is begun for a client fails at once: its connection ends with a
     reset. An orderly end after half an echo would look like all of it."""
-    with start(folder, model, FAULT_CALL=call, FAULT_EVERY="3") as server:
+    with start(folder, model, FAULT_CALL=call, FAULT_EVERY="3",
+               FAULT_CODE=WSAECONNRESET) as server:
         ends = []
         for number in range(18):
             with connect(server.port) as sock:
@@ -182,8 +188,10 @@ def trouble_case(folder, model, call):
 
 
 def serve_case(folder, model, call, count, every):
-    with start(folder, model, FAULT_CALL=call,
-               FAULT_EVERY=str(every)) as server:
+    # Of WSAENOBUFS they only become slower: held_case().
+    code = WSAECONNRESET if call in OVERLAPPED else "0"
+    with start(folder, model, FAULT_CALL=call, FAULT_EVERY=str(every),
+               FAULT_CODE=code) as server:
         with last_words(server):
             held, served, away = serve(server.port, call, count)
             server.stop(PATIENCE)
@@ -196,6 +204,45 @@ def serve_case(folder, model, call, count, every):
 
 
 FROM_S, UNTIL_S = 0.4, 2.0  # since the server is ready
+
+
+def held_case(folder, model, call, stop):
+    """For a while Windows is too short of memory to begin anything. The clients
+    get their whole echoes later, all of them, or the server stops before."""
+    with start(folder, model, FAULT_CALL=call,
+               FAULT_FROM=str(int(1000 * FROM_S)),
+               FAULT_UNTIL=str(int(1000 * UNTIL_S))) as server:
+        with last_words(server):
+            ready = time.monotonic()
+            held = [connect(server.port) for _ in range(70)]
+            for sock in held[:35]:
+                require(echoes(sock, b"before", PATIENCE), "not served before")
+            time.sleep(max(0, ready + FROM_S + .1 - time.monotonic()))
+            held += [connect(server.port) for _ in range(10)]
+            for number, sock in enumerate(held):
+                sock.sendall(b"meanwhile %d" % number)
+            if stop:
+                time.sleep(.1)
+                server.stop(PATIENCE)
+            for number, sock in enumerate(held if not stop else ()):
+                require(echoes(sock, b", later", PATIENCE, b"meanwhile %d"
+                               % number), "client %d was ended" % number)
+            if not stop:
+                for sock in held:
+                    require(echoes(sock, b"after", PATIENCE), "slow for ever")
+                server.stop(PATIENCE)
+        errors = server.error_text()
+    for sock in held:
+        sock.close()
+    struck = errors.count("fault: " + call)
+    told = [line for line in errors.splitlines()
+            if line.startswith(model + ": ")]
+    require(struck >= 10, "the fault struck only %d times" % struck)
+    require(struck < 5 * len(held), "refused %d times: it asks without a pause"
+            % struck)
+    require(0 < len(told) <= 12, "%d lines about it: %s"
+            % (len(told), told[:3]))
+    return "refused %d times, %d lines" % (struck, len(told))
 
 
 def shortage_case(folder, model, call, held_count):
@@ -347,6 +394,11 @@ def main():
             if call in SERVING[model]:
                 results.append(run("%s, %s fails at once" % (model, call),
                                    trouble_case, folder, model, call))
+        for call in OVERLAPPED:
+            for stop in (False, True) if call in SERVING[model] else ():
+                results.append(run("%s, no memory for %s%s" % (
+                    model, call, ", stopped meanwhile" if stop else ""),
+                    held_case, folder, model, call, stop))
         call = "WSASocketW" if model == "iocp" else "accept"
         for held in (0, 2):
             results.append(run("%s, %s fails for a while, %d clients there"
