@@ -59,8 +59,8 @@ static LRESULT CALLBACK view_proc(HWND self, UINT message, WPARAM wparam,
         return 0;
     }
     case WM_CLOSE: /* by the user: window_close() sends none */
-        if (!PostMessageW(whom_to_tell, what_to_tell, 0, 0))
-            die_call("PostMessageW", GetLastError());
+        /* Not posted: the queue may be full. Both windows have one thread. */
+        SendMessageW(whom_to_tell, what_to_tell, 0, 0);
         return 0;
     default: return DefWindowProcW(self, message, wparam, lparam);
     }

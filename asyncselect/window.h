@@ -13,7 +13,7 @@
 
 /* Show the window, with the model's name and the listener's port in its title;
  * dies where there is no desktop to show it on. When the user closes it,
- * `message` is posted to `tell`, and the window stays until window_close(). */
+ * `tell` is sent `message`, and the window stays until window_close(). */
 void window_open(const char *name, SOCKET listener, HWND tell, UINT message);
 
 void window_add_client(unsigned long id, const struct sockaddr_storage *peer);
