@@ -159,6 +159,14 @@ void err_print(const char *format, ...)
     output_print(OUTPUT_STDERR, "%s: %s\n", program, line);
 }
 
+static void print_call(enum output to, const char *call, unsigned long code,
+                       const char *file, int line)
+{
+    char what[320];
+    err_describe(code, what, sizeof what);
+    output_print(to, "%s: %s: %s, at %s:%d\n", program, call, what, file, line);
+}
+
 void err_exit(int code)
 {
     output_flush();
@@ -169,13 +177,11 @@ void err_exit(int code)
 
 void err_warn(const char *call, unsigned long code, const char *file, int line)
 {
-    char what[320];
-    err_describe(code, what, sizeof what);
-    err_print("%s: %s, at %s:%d", call, what, file, line);
+    print_call(OUTPUT_WARNING, call, code, file, line);
 }
 
 void err_die(const char *call, unsigned long code, const char *file, int line)
 {
-    err_warn(call, code, file, line);
+    print_call(OUTPUT_STDERR, call, code, file, line);
     err_exit(EXIT_FAILED);
 }

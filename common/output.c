@@ -47,6 +47,11 @@ static void write_out(DWORD handle, const char *bytes, size_t len)
     }
 }
 
+static bool is_error(int to)
+{
+    return to == OUTPUT_WARNING || to == OUTPUT_STDERR;
+}
+
 /* Texts in a row for the same place are one write. */
 static void write_queue(struct queue *queue)
 {
@@ -57,10 +62,9 @@ static void write_queue(struct queue *queue)
         memmove(queue->bytes + kept, queue->bytes + at + 1, len);
         kept += len;
         at += len + 2;
-        if (at < queue->len &&
-            (queue->bytes[at] == OUTPUT_STDERR) == (to == OUTPUT_STDERR))
+        if (at < queue->len && is_error(queue->bytes[at]) == is_error(to))
             continue;
-        write_out(to == OUTPUT_STDERR ? STD_ERROR_HANDLE : STD_OUTPUT_HANDLE,
+        write_out(is_error(to) ? STD_ERROR_HANDLE : STD_OUTPUT_HANDLE,
                   queue->bytes, kept);
         kept = 0;
     }
@@ -89,10 +93,15 @@ static unsigned __stdcall writer(void *unused)
 
 /* ---- printing ------------------------------------------------------------ */
 
+static bool may_get_lost(enum output to)
+{
+    return to == OUTPUT_LOG || to == OUTPUT_WARNING;
+}
+
 /* Under the lock. False: there is no room. */
 static bool add(enum output to, const char *text)
 {
-    size_t room = to == OUTPUT_LOG ? LOG_ROOM : ROOM;
+    size_t room = may_get_lost(to) ? LOG_ROOM : ROOM;
     size_t len = strlen(text);
     if (filling->len + len + 2 > room)
         return false;
@@ -108,7 +117,7 @@ static void add_or_drop(enum output to, const char *text)
     snprintf(note, sizeof note,
              "(%lu lines dropped: nobody reads them as fast)\r\n", dropped);
     if (dropped > 0 &&
-        !add(to == OUTPUT_LOG ? OUTPUT_LOG : OUTPUT_STDOUT, note))
+        !add(may_get_lost(to) ? OUTPUT_LOG : OUTPUT_STDOUT, note))
         dropped++;
     else
         dropped = add(to, text) ? 0 : 1;
@@ -137,7 +146,7 @@ void output_print(enum output to, const char *format, ...)
     if (len >= (int)sizeof text)
         text[sizeof text - 2] = '\n';
     if (!begun) {
-        FILE *file = to == OUTPUT_STDERR ? stderr : stdout;
+        FILE *file = is_error(to) ? stderr : stdout;
         fputs(text, file);
         fflush(file);
         return;

@@ -4,7 +4,7 @@
  * KiB, as it is on Windows); and a console stands still while somebody selects
  * text in it. A server that prints in between would wait as well, and with it
  * all its clients. So a thread of its own writes, out of a queue. Lines of the
- * log that find no room there are dropped and counted.
+ * log and warnings that find no room there are dropped and counted.
  *
  * Everything here may be called on any thread.
  */
@@ -14,9 +14,10 @@
 #include <stdbool.h>
 
 enum output {
-    OUTPUT_LOG,    /* standard output; dropped when the queue is full */
-    OUTPUT_STDOUT, /* what must not get lost: there is room kept for it */
-    OUTPUT_STDERR  /* the same, on standard error */
+    OUTPUT_LOG,     /* standard output; dropped when the queue is full */
+    OUTPUT_WARNING, /* the same, on standard error */
+    OUTPUT_STDOUT,  /* what must not get lost: there is room kept for it */
+    OUTPUT_STDERR   /* the same, on standard error */
 };
 
 /* From now on a thread writes. Before that, and in a program that never calls

@@ -49,14 +49,16 @@ int child_output(int argc, char **argv)
     HANDLE reader = NULL;
     HANDLE pipe = NULL;
     HANDLE was = GetStdHandle(STD_OUTPUT_HANDLE);
+    HANDLE errors = GetStdHandle(STD_ERROR_HANDLE);
     bool read = argc > 1 && strcmp(argv[1], "read") == 0;
     if (!CreatePipe(&reader, &pipe, NULL, 0))
         die_call("CreatePipe", GetLastError());
     SetStdHandle(STD_OUTPUT_HANDLE, pipe);
+    SetStdHandle(STD_ERROR_HANDLE, pipe);
     if (!output_begin())
         die_call("output_begin", GetLastError());
     for (int i = 0; i < LINES; i++)
-        output_print(OUTPUT_LOG, "line %d\n", i);
+        output_print(i % 2 == 0 ? OUTPUT_LOG : OUTPUT_WARNING, "line %d\n", i);
     output_print(OUTPUT_STDOUT, "the end\n");
     if (!read) {
         output_flush(); /* it waits, but not for ever */
@@ -65,6 +67,7 @@ int child_output(int argc, char **argv)
     }
     read_all(reader);
     SetStdHandle(STD_OUTPUT_HANDLE, was);
+    SetStdHandle(STD_ERROR_HANDLE, errors);
     printf("%s\n", adds_up() ? "adds up" : "does not add up");
     return 0;
 }
