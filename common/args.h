@@ -90,7 +90,6 @@ bool args_number(const char *text, unsigned long min, unsigned long max,
 
 /* Print `program: what is wrong; --help lists the options` and end the process
  * with EXIT_USAGE. */
-_Noreturn void args_error(const char *format, ...)
-    __attribute__((format(gnu_printf, 1, 2)));
+_Noreturn void args_error(const char *format, ...) PRINTF_LIKE(1, 2);
 
 #endif

@@ -11,6 +11,8 @@
 
 #include <stddef.h>
 
+#include "common/win.h"
+
 /* How every program of the suite ends; see docs/contract.md, E8 to E10. */
 enum exit_code {
     EXIT_STOPPED = 0, /* as asked */
@@ -34,8 +36,7 @@ void err_text(unsigned long code, char *out, size_t size);
 void err_describe(unsigned long code, char *out, size_t size);
 
 /* Print `program: message` on standard error as one line. */
-void err_print(const char *format, ...)
-    __attribute__((format(gnu_printf, 1, 2)));
+void err_print(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* End the process with one of the codes above. Holds the console open first
  * when the window was opened for this program alone, or nobody could read

@@ -13,6 +13,8 @@
 
 #include <stdbool.h>
 
+#include "common/win.h"
+
 enum output {
     OUTPUT_LOG,     /* standard output; dropped when the queue is full */
     OUTPUT_WARNING, /* the same, on standard error */
@@ -27,8 +29,7 @@ bool output_begin(void);
 
 /* Print a line, or several, the last of which ends too. At most 1023 bytes: a
  * longer one is cut, but keeps its end. */
-void output_print(enum output to, const char *format, ...)
-    __attribute__((format(gnu_printf, 2, 3)));
+void output_print(enum output to, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Wait until all is written, but no longer than a second, and not a second time
  * when nobody has read anything since: there may be nobody who reads it. What

@@ -26,4 +26,18 @@
 
 #include <windows.h>
 
+/* Stands after the declaration of a function with a format: the compiler
+ * compares that format, parameter number `format`, with the arguments from
+ * number `first` on. To gcc there are two kinds of printf() on Windows, and
+ * ours is not Microsoft's. MSVC has no such check for our functions. */
+#if defined(__clang__)
+#define PRINTF_LIKE(format, first)                                             \
+    __attribute__((__format__(__printf__, format, first)))
+#elif defined(__GNUC__)
+#define PRINTF_LIKE(format, first)                                             \
+    __attribute__((__format__(__gnu_printf__, format, first)))
+#else
+#define PRINTF_LIKE(format, first)
+#endif
+
 #endif

@@ -35,7 +35,7 @@ bool trace_failed(const struct trace_record *rec)
     case TRACE_PostQueuedCompletionStatus:
     case TRACE_CancelIoEx: return rec->result == FALSE;
     case TRACE_WSAWaitForMultipleEvents:
-    case TRACE_WaitForSingleObject: return rec->result == (LONG64)WAIT_FAILED;
+    case TRACE_WaitForSingleObject: return (DWORD)rec->result == WAIT_FAILED;
     case TRACE_DispatchMessageW:
     case TRACE_SleepEx:
     case TRACE_IDS: return false;

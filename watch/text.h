@@ -6,6 +6,7 @@
 #ifndef WATCH_TEXT_H
 #define WATCH_TEXT_H
 
+#include "common/win.h"
 #include "watch/state.h"
 
 #ifdef TRACE
@@ -19,7 +20,7 @@ struct trace_text {
 };
 
 void trace_add(struct trace_text *out, const char *format, ...)
-    __attribute__((format(gnu_printf, 2, 3)));
+    PRINTF_LIKE(2, 3);
 
 /* "recv", for a record of a call. */
 const char *trace_call_name(enum trace_id id);

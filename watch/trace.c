@@ -171,7 +171,7 @@ static struct trace_record *ring_room(struct trace_ring *ring)
     bool fits = TRACE_RING_SIZE - at >= TRACE_RECORD_MOST;
     size_t need = TRACE_RECORD_MOST + (fits ? 0 : TRACE_RING_SIZE - at) +
                   (size_t)ring->owed * 2 * TRACE_RECORD_MOST;
-    if (TRACE_RING_SIZE - (size_t)(ring->head - ring->tail) < need) {
+    if (TRACE_RING_SIZE - ((size_t)ring->head - (size_t)ring->tail) < need) {
         InterlockedIncrement(&ring->dropped);
         return NULL;
     }
@@ -276,11 +276,11 @@ static void look_after(struct trace_call *t, LONG64 result)
 }
 
 /* Append words to the record's list, TRACE_LIST_MOST at most. */
-static size_t keep(struct trace_record *rec, size_t at, const ULONG_PTR *words,
+static size_t keep(struct trace_record *rec, size_t at, const void *words,
                    size_t count)
 {
     size_t kept = count < TRACE_LIST_MOST ? count : TRACE_LIST_MOST;
-    memcpy(rec->list + at, words, kept * sizeof *words);
+    memcpy(rec->list + at, words, kept * sizeof *rec->list);
     return at + kept;
 }
 

@@ -24,7 +24,7 @@
                 (const ULONG_PTR[TRACE_ARGS]){TRACE_WORDS(__VA_ARGS__)});      \
         __auto_type traced_result = call;                                      \
         if (trace_on)                                                          \
-            trace_leave(&traced, (LONG64)traced_result);                       \
+            trace_leave(&traced, (LONG_PTR)traced_result);                     \
         traced_result;                                                         \
     })
 

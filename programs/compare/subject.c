@@ -15,7 +15,7 @@
 enum { ARGS_MOST = 64, TRY_MS = 5000 };
 
 static void say(char *why, size_t size, const char *format, ...)
-    __attribute__((format(gnu_printf, 3, 4)));
+    PRINTF_LIKE(3, 4);
 
 static void say(char *why, size_t size, const char *format, ...)
 {

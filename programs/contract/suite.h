@@ -131,9 +131,8 @@ void step(struct test *t, const char *action, const char *expect, ...);
 /* End the case. `hint` names the likely mistake, or says that there are several
  * that fit; the format says what was observed. */
 _Noreturn void fail(struct test *t, const char *hint, const char *observed, ...)
-    __attribute__((format(gnu_printf, 3, 4)));
-_Noreturn void skip(struct test *t, const char *reason, ...)
-    __attribute__((format(gnu_printf, 2, 3)));
+    PRINTF_LIKE(3, 4);
+_Noreturn void skip(struct test *t, const char *reason, ...) PRINTF_LIKE(2, 3);
 
 /* Set the hint that fits this case best when a peer meets that trouble. */
 void hint_for(struct test *t, enum trouble trouble, const char *hint);
@@ -230,13 +229,11 @@ bool target_check(struct test *t, struct target *target, unsigned long ms,
                   char *why, size_t size);
 
 /* Print that the suite itself cannot go on, and exit. */
-_Noreturn void suite_broken(const char *format, ...)
-    __attribute__((format(gnu_printf, 1, 2)));
+_Noreturn void suite_broken(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* malloc() and realloc() that end the suite instead of failing. */
 void *xrealloc(void *old, size_t size);
-char *format_text(const char *format, ...)
-    __attribute__((format(gnu_printf, 1, 2)));
+char *format_text(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* Make the text, in place, one line of plain characters: part of what we print
  * comes from the server, and may hold anything. */

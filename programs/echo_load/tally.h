@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/win.h"
+
 struct tally_entry {
     const char *name; /* a constant: WSAECONNRESET, WRONG_BYTE */
     uint64_t count;
@@ -25,8 +27,7 @@ void tally_merge(struct tally *tally, const struct tally *from);
 
 /* Print it as one line on standard error, if few were printed so far. Any
  * thread. */
-void tally_tell(const char *format, ...)
-    __attribute__((format(gnu_printf, 1, 2)));
+void tally_tell(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* How many were not printed. */
 long tally_untold(void);

@@ -31,8 +31,7 @@ bool check_has(const char *what, const char *observed, const char *part,
                const char *file, int line);
 
 /* Say more about the current test; this is shown if the test fails. */
-void test_note(const char *format, ...)
-    __attribute__((format(gnu_printf, 1, 2)));
+void test_note(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* Run one test and print its line. */
 #define RUN(test) run_test(#test, test)
