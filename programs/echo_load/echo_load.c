@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <timeapi.h>
 
 #include "common/clock.h"
 #include "common/console.h"
@@ -27,6 +26,7 @@
 #include "programs/echo_load/pattern.h"
 #include "programs/echo_load/report.h"
 #include "programs/echo_load/worker.h"
+#include "programs/harness/find_function.h"
 
 enum { EXIT_WRONG = 1, EXIT_NO_CONNECTION = 3, PROGRESS_MS = 250 };
 
@@ -168,6 +168,21 @@ static int report(const struct run *run, FILE *json, FILE *hgrm)
     return code;
 }
 
+/* Without timeBeginPeriod(1) a wait of 1 ms takes up to 16 ms on Windows, and
+ * the echoes of --rate would come in bursts. Wine is always that exact. An
+ * import would take a winmm.dll that lies beside this program, whoever put it
+ * there; this takes the one of Windows only. */
+static void set_period(const char *name)
+{
+    typedef UINT(WINAPI * period_fn)(UINT);
+    period_fn call = NULL;
+    if (LoadLibraryExW(L"winmm.dll", NULL, LOAD_LIBRARY_SEARCH_SYSTEM32) !=
+        NULL)
+        call = (period_fn)find_function(L"winmm.dll", name);
+    if (call == NULL || call(1) != 0) /* TIMERR_NOERROR */
+        err_print("%s failed: --rate comes in bursts without it", name);
+}
+
 int main(int argc, char **argv)
 {
     static struct run run;
@@ -179,10 +194,7 @@ int main(int argc, char **argv)
     find_server(&run);
     pattern_make(run.options.seed);
 
-    /* Without it a wait of 1 ms takes up to 16 ms on Windows, and the echoes of
-     * --rate would come in bursts. Wine is always that exact. */
-    if (timeBeginPeriod(1) != TIMERR_NOERROR)
-        err_print("timeBeginPeriod failed: --rate will come in bursts");
+    set_period("timeBeginPeriod");
     run_prepare(&run);
     stop_begin(run_stop, &run, false);
     run_start(&run);
@@ -190,8 +202,7 @@ int main(int argc, char **argv)
     stop_end();
     int code = report(&run, json, hgrm);
     run_free(&run);
-    if (timeEndPeriod(1) != TIMERR_NOERROR)
-        err_print("timeEndPeriod failed");
+    set_period("timeEndPeriod");
     net_stop();
     return code;
 }
