@@ -15,10 +15,16 @@ TOOLS = os.environ.get("CROSS", "x86_64-w64-mingw32-")
 ALWAYS = re.compile(r"KERNEL32\.dll|msvcrt\.dll|ucrtbase\.dll|WS2_32\.dll|"
                     r"api-ms-win-crt-[a-z]+-l\d-\d-\d\.dll", re.IGNORECASE)
 WINDOW = re.compile(r"USER32\.dll|GDI32\.dll", re.IGNORECASE)
-# The other programs, and what they need beside that: a finer clock, and the
-# name of the processor.
-OTHERS = {"blocking": [], "echo_client": [], "contract": [],
-          "echo_load": ["WINMM.dll"], "compare": ["ADVAPI32.dll"]}
+# The other programs, and what they need beside that: the name of the
+# processor. What is added here has to be a DLL that Windows always takes from
+# its own folder (KnownDLLs in the registry). It takes any other from the
+# program's folder first, where a download may have put a file of that name:
+# so nothing imports winmm.dll.
+OTHERS = {"blocking": [], "echo_client": [], "echo_load": [],
+          "contract": ["ADVAPI32.dll"], "compare": ["ADVAPI32.dll"]}
+# What makes an attack harder: the program lies at another address each time,
+# anywhere in 64 bits, and its data is never run as code.
+GUARDS = ("DYNAMIC_BASE", "HIGH_ENTROPY_VA", "NX_COMPAT")
 
 
 def imports(exe):
@@ -32,6 +38,15 @@ def imports(exe):
 def strangers(exe, model):
     return [name for name in imports(exe) if not ALWAYS.fullmatch(name) and
             not (model == "asyncselect" and WINDOW.fullmatch(name))]
+
+
+def unguarded(exe):
+    listing = run([TOOLS + "objdump", "-p", exe])
+    guards = [guard for guard in GUARDS
+              if not re.search(rf"^\s*{guard}$", listing, re.MULTILINE)]
+    # Without relocations it cannot lie anywhere else.
+    return guards + (["relocations"] if "relocations stripped" in listing or
+                     ".reloc" not in listing else [])
 
 
 def trace_symbols(objects):
@@ -59,6 +74,10 @@ def main():
                                             name) if one.lower() not in known]
             if bad:
                 fail("imports " + ", ".join(bad))
+    for exe in [BUILD / "bin" / f"{name}.exe" for name in (*MODELS, *OTHERS)]:
+        with check(f"{exe.name}: {', '.join(GUARDS)}"):
+            if missing := unguarded(exe):
+                fail("has no " + ", ".join(missing))
     with check("the import check is able to fail"):
         if not strangers(BUILD / "bin" / "asyncselect.exe", "select"):
             fail("asyncselect.exe would do as select.exe, windows and all")
