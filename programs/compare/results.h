@@ -14,10 +14,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "programs/compare/environment.h"
 #include "programs/compare/options.h"
 #include "programs/compare/scenario.h"
 #include "programs/compare/subject.h"
+#include "programs/harness/environment.h"
 #include "programs/harness/histogram.h"
 
 /* NAN stands for a figure that does not apply, or is not known. */

@@ -22,10 +22,14 @@ static const char help[] =
     "\n"
     "usage: contract --exe PATH [options]\n"
     "       contract --connect HOST:PORT [options]\n"
+    "       contract --selfcheck FILE [options]\n"
     "\n"
     "  --exe PATH           start this server, as PATH --port N, and test it\n"
     "  --connect HOST:PORT  test a server that runs (no process is measured,\n"
     "                       started or stopped)\n"
+    "  --selfcheck FILE     test the six servers beside this program, and "
+    "write\n"
+    "                       what a report of a fault has to tell into FILE\n"
     "  --arg X              one more argument for the server; repeat for "
     "more;\n"
     "                       %n in it is the number of the start\n"
@@ -95,6 +99,7 @@ static void parse(struct suite *suite, int argc, char **argv)
     const struct option options[] = {
         {NULL, "--exe", &suite->exe, .read = option_text},
         {NULL, "--connect", suite, read_address, .takes = "HOST:PORT"},
+        {NULL, "--selfcheck", &suite->selfcheck, .read = option_text},
         {NULL, "--arg", suite, .read = read_argument},
         {NULL, "--strict", .out = &suite->strict},
         {NULL, "--only", &suite->only, .read = option_text},
@@ -109,9 +114,14 @@ static void parse(struct suite *suite, int argc, char **argv)
     const struct program program = {.name = "contract", .help = help};
     args_read(&program, options, argc, argv);
     suite->seed = seed;
-    if (!suite->list && (suite->exe != NULL) == suite->connect_given)
-        args_error("give either --exe PATH or --connect HOST:PORT");
-    if (suite->prove && suite->connect_given)
+    int given = (suite->exe != NULL) + suite->connect_given +
+                (suite->selfcheck != NULL);
+    if (given > 1 || (given == 0 && !suite->list))
+        args_error("give one of --exe PATH, --connect HOST:PORT and "
+                   "--selfcheck FILE");
+    if (suite->junit != NULL && suite->selfcheck != NULL)
+        args_error("--junit is about one server, and --selfcheck about six");
+    if (suite->prove && suite->exe == NULL)
         args_error("--prove needs --exe");
 }
 
@@ -125,7 +135,7 @@ static void list_cases(const struct suite *suite)
                 printf("%-6s %u  %s\n", k->id, k->points, k->title);
 }
 
-static int run_all(struct suite *suite)
+int run_all(struct suite *suite)
 {
     struct target *shared = NULL;
     struct test *tests = NULL;
@@ -146,6 +156,8 @@ static int run_all(struct suite *suite)
     if (suite->junit != NULL &&
         !report_junit(suite->junit, suite, tests, count))
         suite_broken("%s cannot be written", suite->junit);
+    if (suite->selfcheck != NULL)
+        selfcheck_tell(tests, count);
     for (size_t i = 0; i < count; i++)
         test_free(&tests[i]);
     free(tests);
@@ -185,6 +197,8 @@ int main(int argc, char **argv)
     int result = SUITE_PASSED;
     if (suite.list)
         list_cases(&suite);
+    else if (suite.selfcheck != NULL)
+        result = selfcheck(&suite);
     else
         result = run_suite(&suite);
     free(suite.args);

@@ -7,7 +7,7 @@
 
 #include "programs/contract/suite.h"
 
-static void print_steps(FILE *out, const struct test *t)
+void report_steps(FILE *out, const struct test *t)
 {
     for (size_t i = 0; i < t->step_count; i++)
         fprintf(out, "     %s %2zu. %s\n            expected: %s\n",
@@ -23,7 +23,7 @@ void report_case(const struct test *t)
     printf("%s  %-6s %-58s %6.0f ms\n", words[t->verdict], t->what->id,
            t->what->title, t->took_ms);
     if (t->verdict == FAILED)
-        print_steps(stdout, t);
+        report_steps(stdout, t);
     else if (t->verdict == SKIPPED)
         printf("             skipped: %s\n", t->observed);
     fflush(stdout);

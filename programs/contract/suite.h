@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/win.h"
 #include "programs/harness/server_process.h"
@@ -79,6 +80,7 @@ struct suite {
     size_t arg_count;
     const char *only; /* NULL: everything */
     const char *junit;
+    const char *selfcheck;              /* NULL, or the file for it */
     struct sockaddr_storage connect_to; /* with --connect */
     bool connect_given, list, prove, strict;
     uint64_t seed;
@@ -242,12 +244,24 @@ void make_plain(char *text);
 /* Whether --only asks for this case. */
 bool case_wanted(const struct suite *suite, const struct contract_case *what);
 
+/* Run all cases that are wanted and report them. Returns the exit code. */
+int run_all(struct suite *suite);
+
+/* Test the six servers beside this program, for suite->selfcheck. Returns the
+ * exit code. */
+int selfcheck(struct suite *suite);
+
+/* run_all() has these results of one server. */
+void selfcheck_tell(const struct test *tests, size_t count);
+
 /* Run every bug of the broken server against the cases that must catch it. */
 int prove(struct suite *suite);
 
 /* ---- reports (report.c) --------------------------------------------------- */
 
 void report_case(const struct test *t);
+/* What a failed case did and saw. */
+void report_steps(FILE *out, const struct test *t);
 bool report_junit(const char *path, const struct suite *suite,
                   const struct test *tests, size_t count);
 /* Points per clause, then `N passed, N failed`. Returns the exit code. */

@@ -4,16 +4,21 @@
 CreateProcess() looks for a program first in the folder of the program that
 calls it, and all of ours are in build/bin. So for `iocp.exe` it would start
 ours there, and not the one in the user's current folder.
+
+And with --selfcheck it tests the servers beside it, and writes a file about
+them.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from suite import BUILD, PATIENCE, ROOT, WINE, check, expect_match, fail, finish  # noqa: E402
+from suite import (BUILD, MODELS, PATIENCE, ROOT, WINE, check, expect,  # noqa: E402
+                   expect_match, fail, finish)
 
 CONTRACT = BUILD / "bin" / "contract.exe"
 FOLDER = BUILD / "grader"
@@ -47,6 +52,46 @@ def windows(path):
     return "Z:" + str(path).replace("/", "\\")
 
 
+def selfcheck(contract):
+    """Exit status, and the lines of the file."""
+    file = FOLDER / "selfcheck.txt"
+    done = subprocess.run([WINE, contract, "--selfcheck", windows(file),
+                           "--only", "E1.1"], stdin=subprocess.DEVNULL,
+                          text=True, capture_output=True, timeout=PATIENCE,
+                          check=False)
+    if not file.exists():
+        fail(f"exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.returncode, file.read_text(encoding="ascii").splitlines()
+
+
+def names_all_servers():
+    status, lines = selfcheck(CONTRACT)
+    expect("exit status", status, 0)
+    for line, wanted in zip(lines, ("winsock-models ", "system: Windows ",
+                                    "processor: ", "built with: ",
+                                    "options: --seed ")):
+        expect_match("its head", line, f"^{wanted}")
+    expect("its end", lines[-1], "end, exit code 0")
+    for model, line in zip(MODELS, lines[5:-1], strict=True):
+        expect_match(model, line,
+                     rf"^{model}: 1 passed, 0 failed, 0 skipped in [\d.]+ s$")
+
+
+def names_what_is_wrong():
+    """Beside this one lies one server, and a program that is no server."""
+    for source, name in (("contract", "contract"), ("select", "select"),
+                         ("echo_client", "iocp")):
+        shutil.copy(BUILD / "bin" / f"{source}.exe", FOLDER / f"{name}.exe")
+    status, lines = selfcheck(FOLDER / "contract.exe")
+    expect("exit status", status, COULD_NOT_RUN)
+    expect("its end", lines[-1], f"end, exit code {COULD_NOT_RUN}")
+    for line in lines[5:-1]:
+        good = re.match(r"select: 1 passed, 0 failed", line)
+        if not good and ": it does not start: " not in line:
+            fail(line)
+    expect("lines about servers", len(lines[5:-1]), len(MODELS))
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     for folder in (FOLDER / "student", FOLDER / "a student"):
@@ -74,6 +119,10 @@ def main():
         wrong("iocp.exe", FOLDER, "there is no iocp.exe")
         wrong("iocp", BUILD / "bin", "there is no iocp")
         wrong("student", FOLDER, "there is no student")
+    with check("grader: --selfcheck tells of each server beside it"):
+        names_all_servers()
+    with check("grader: --selfcheck tells which of them does not start"):
+        names_what_is_wrong()
     shutil.rmtree(FOLDER)
     finish()
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "programs/compare/environment.h"
+#include "programs/harness/environment.h"
 #include "programs/harness/find_function.h"
 
 /* GetVersionEx() tells the version that this program was made for,
@@ -62,7 +62,13 @@ void environment_read(struct environment *e)
     if (!GlobalMemoryStatusEx(&memory))
         die_call("GlobalMemoryStatusEx", GetLastError());
     e->memory_mib = (unsigned long)(memory.ullTotalPhys >> 20);
+#if defined(__clang__)
+    snprintf(e->compiler, sizeof e->compiler, "%s", __VERSION__);
+#elif defined(__GNUC__)
     snprintf(e->compiler, sizeof e->compiler, "gcc %s", __VERSION__);
+#else
+    snprintf(e->compiler, sizeof e->compiler, "MSVC %d", _MSC_VER);
+#endif
     GetSystemTime(&now);
     snprintf(e->date, sizeof e->date, "%04u-%02u-%02uT%02u:%02u:%02uZ",
              now.wYear, now.wMonth, now.wDay, now.wHour, now.wMinute,

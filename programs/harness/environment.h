@@ -1,6 +1,6 @@
 /* environment.h -- the system under this run: every report has to name it */
-#ifndef COMPARE_ENVIRONMENT_H
-#define COMPARE_ENVIRONMENT_H
+#ifndef HARNESS_ENVIRONMENT_H
+#define HARNESS_ENVIRONMENT_H
 
 struct environment {
     char system[128]; /* "Windows 10.0.19045", "... under Wine 8.0, Linux" */
