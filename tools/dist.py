@@ -3,10 +3,17 @@
 
 The same programs make the same zip, byte by byte: its entries have one fixed
 date. It has SHA256SUMS inside, and stands beside a .sha256 of its own.
+
+sbom.spdx.json says what is in the programs: our code, and the parts of MinGW-w64
+and of gcc that each program has in itself. The compiler names their versions.
+CC names that compiler, as in Makefile.mingw.
 """
 
 import hashlib
+import json
+import os
 import re
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -20,6 +27,81 @@ def version():
     return re.search(r'#define SUITE_VERSION "([^"]+)"', text)[1]
 
 
+def compiler_says(*arguments, text=""):
+    command = os.environ.get("CC", "x86_64-w64-mingw32-gcc").split()
+    return subprocess.run([*command, *arguments], input=text, text=True,
+                          capture_output=True, check=True).stdout.strip()
+
+
+def runtime():
+    """What is linked into each program: name, version, licence."""
+    if "clang" in compiler_says("--version"):
+        sys.exit("dist: it does not know what clang links into a program")
+    expanded = compiler_says("-E", "-P", "-x", "c", "-", text=(
+        "#include <_mingw.h>\n"
+        "__MINGW64_VERSION_MAJOR.__MINGW64_VERSION_MINOR."
+        "__MINGW64_VERSION_BUGFIX\n")).splitlines()[-1].replace(" ", "")
+    if not re.fullmatch(r"\d+\.\d+\.\d+", expanded):
+        sys.exit(f"dist: the compiler does not name its MinGW-w64: {expanded}")
+    return [("mingw-w64", expanded, "ZPL-2.1 AND LicenseRef-public-domain"),
+            ("libgcc", compiler_says("-dumpversion"),
+             "GPL-3.0-or-later WITH GCC-exception-3.1")]
+
+
+def sbom(name, programs):
+    """SPDX 2.3. `programs`: the bytes of each, by its file's name."""
+    def package(part, version_, licence):
+        return {"SPDXID": f"SPDXRef-{part}", "name": part,
+                "versionInfo": version_, "licenseDeclared": licence,
+                "licenseConcluded": "NOASSERTION",
+                "copyrightText": "NOASSERTION",
+                "downloadLocation": "NOASSERTION", "filesAnalyzed": False}
+
+    def identity(file):
+        return file.replace("_", "-")  # which an SPDXID may not have
+
+    def related(one, kind, other):
+        return {"spdxElementId": f"SPDXRef-{one}", "relationshipType": kind,
+                "relatedSpdxElement": f"SPDXRef-{other}"}
+
+    # The standard asks for SHA1, and everybody else for SHA256.
+    sums = {file: {kind: hashlib.new(kind, data).hexdigest().lower()
+                   for kind in ("SHA1", "SHA256")}
+            for file, data in sorted(programs.items())}
+    everything = hashlib.sha256(json.dumps(sums).encode()).hexdigest()
+    linked = runtime()
+    return {
+        "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT", "name": name,
+        # The standard wants a name that no other document has.
+        "documentNamespace": f"urn:sha256:{everything}",
+        "creationInfo": {
+            "created": "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(*DATE),
+            "creators": ["Tool: tools/dist.py"],
+            "comment": "The date is fixed, as those of the zip are."},
+        "packages": [package("winsock-models", version(), "MIT"),
+                     *(package(*part) for part in linked)],
+        "hasExtractedLicensingInfos": [{
+            "licenseId": "LicenseRef-public-domain",
+            "extractedText": "Most of MinGW-w64's run-time is in the public "
+                             "domain; see its COPYING.MinGW-w64-runtime.txt."}],
+        "files": [{
+            "SPDXID": f"SPDXRef-{identity(file)}", "fileName": f"./{file}",
+            "checksums": [{"algorithm": kind, "checksumValue": digest}
+                          for kind, digest in digests.items()],
+            "licenseConcluded": "NOASSERTION",
+            "licenseInfoInFiles": ["NOASSERTION"],
+            "copyrightText": "NOASSERTION"}
+            for file, digests in sums.items()],
+        "relationships": [
+            related("DOCUMENT", "DESCRIBES", "winsock-models"),
+            *(related("winsock-models", "CONTAINS", identity(file))
+              for file in sums),
+            *(related(identity(file), "STATIC_LINK", part[0])
+              for file in sums for part in linked)],
+    }
+
+
 def main():
     folder, *programs = sys.argv[1:]
     if not programs:
@@ -27,6 +109,8 @@ def main():
     name = f"winsock-models-{version()}"
     files = {f"{program}.exe": (ROOT / folder / f"{program}.exe").read_bytes()
              for program in programs}
+    files["sbom.spdx.json"] = json.dumps(
+        sbom(name, files), indent=1).encode("ascii") + b"\n"
     for document in ("README.md", "LICENSE"):
         files[document] = (ROOT / document).read_bytes()
     files["SHA256SUMS"] = "".join(
