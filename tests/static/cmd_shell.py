@@ -104,7 +104,9 @@ def runs(folder):
     words_are_known(lines)
     started = " ".join(line for line in lines if line.startswith("build\\"))
     for program in ("bin\\compare.exe", "bin\\contract.exe", "tests\\unit.exe",
-                    *(f"--exe build\\bin\\{m}.exe" for m in MODELS)):
+                    *(f"--exe build\\bin\\{m}.exe" for m in
+                      (*MODELS, "blocking")),
+                    "--exe build\\tests\\broken.exe --prove"):
         if program not in started:
             fail(f"{program} is not run: {started}")
 

@@ -18,6 +18,7 @@
 """
 
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -126,7 +127,7 @@ def bad_command(line):
     """Why that line would not work, or None."""
     if match := re.match(r"(?:mingw32-)?make -f Makefile\.mingw ?(.*)$", line):
         # Comments go; A=select is a setting.
-        words = match[1].split("#")[0].split()
+        words = shlex.split(match[1], comments=True)
         done = subprocess.run(["make", "-n", "-f", "Makefile.mingw", *words],
                               cwd=ROOT, capture_output=True, text=True,
                               check=False)
