@@ -5,9 +5,8 @@
 
 #include <stdbool.h>
 
+#include "common/version.h"
 #include "common/win.h"
-
-#define SUITE_VERSION "1.0.0"
 
 /* What a server says about itself: its name, what it can hold, and which of
  * the options make sense for it. */

@@ -23,8 +23,8 @@ DATE = (2026, 1, 1, 0, 0, 0)
 
 
 def version():
-    text = (ROOT / "common" / "args.h").read_text(encoding="ascii")
-    return re.search(r'#define SUITE_VERSION "([^"]+)"', text)[1]
+    text = (ROOT / "common" / "version.h").read_text(encoding="ascii")
+    return re.search(r'#define SUITE_VERSION +"([^"]+)"', text)[1]
 
 
 def compiler_says(*arguments, text=""):

@@ -82,8 +82,8 @@ def broken(clauses):
 # In the order in which they are shown.
 PARTS = {
     **{name: [Job("", *python(name))] for name in
-       ("selftest", "text", "shape", "imports", "cmd_shell", "dist",
-        "grader")},
+       ("selftest", "text", "shape", "imports", "properties", "cmd_shell",
+        "dist", "grader")},
     "lanes": [Job("", *python("lanes"), seconds=25)],
     "docs": [Job("", *python("docs"), seconds=70)],
     "unit": [Job("", WINE, "build/tests/unit.exe", seconds=15)],
