@@ -27,6 +27,12 @@ export WINEDEBUG=${WINEDEBUG:--all}
 # there; a desktop with Wayland shows X11 windows too.
 export WINEDLLOVERRIDES="mscoree=;mshtml=;winemenubuilder.exe=;winewayland.drv="
 
+# Wine takes the letters in the names of files from the locale. In the locale C
+# it cannot even start a program if its path has a letter that is not ASCII.
+if [ "$(locale charmap)" != UTF-8 ]; then
+    export LC_ALL=C.UTF-8
+fi
+
 # Debian's wine is a script that complains when the 32 bit half is missing.
 # The loader itself does not, and our programs have 64 bits.
 if [ -x /usr/lib/wine/wine64 ]; then
