@@ -384,6 +384,7 @@ static void server_stop(struct server *srv)
 int main(int argc, char **argv)
 {
     static struct server srv;
+    args_begin(&argc, &argv);
     srv.args = args_parse(&model, argc, argv);
     console_begin();
     net_start();

@@ -8,7 +8,65 @@
 #include <string.h>
 
 #include "common/args.h"
+#include "common/console.h"
 #include "common/err.h"
+#include "common/utf8.h"
+
+/* ---- the words ----------------------------------------------------------- */
+
+/* Take the quotes off in place, so the word gets shorter, or stays as long. A
+ * backslash stands for itself, unless a quote follows its run: then each two
+ * stand for one, and a single one at the end makes the quote an ordinary
+ * character. So do two quotes where only one should come, the closing one. */
+static char *next_word(char **rest)
+{
+    char *word = *rest;
+    char *from = word;
+    char *to = word;
+    bool quoted = false;
+    while (*from != '\0' && (quoted || (*from != ' ' && *from != '\t'))) {
+        size_t slashes = strspn(from, "\\");
+        size_t kept = from[slashes] == '"' ? slashes / 2 : slashes;
+        memmove(to, from, kept);
+        to += kept;
+        from += slashes;
+        if (*from == '"' && slashes % 2 == 0 && !(quoted && from[1] == '"')) {
+            quoted = !quoted;
+            from++;
+        } else if (*from == '"') {
+            from += slashes % 2 == 0 ? 2 : 1;
+            *to++ = '"';
+        } else if (slashes == 0) {
+            *to++ = *from++;
+        }
+    }
+    *rest = from + strspn(from, " \t");
+    *to = '\0';
+    return word;
+}
+
+char **args_words(char *line, int *count)
+{
+    /* Every word but the first has a blank before it, and a character. */
+    char **words = calloc(strlen(line) / 2 + 2, sizeof *words);
+    *count = 0;
+    if (words == NULL)
+        return NULL;
+    do
+        words[(*count)++] = next_word(&line);
+    while (*line != '\0');
+    return words;
+}
+
+void args_begin(int *argc, char ***argv)
+{
+    console_utf8();
+    char *line = utf8_from_wide(GetCommandLineW());
+    char **words = line != NULL ? args_words(line, argc) : NULL;
+    if (words == NULL)
+        die_call("malloc", ERROR_NOT_ENOUGH_MEMORY);
+    *argv = words; /* they stay as long as the process */
+}
 
 /* ---- a table of options -------------------------------------------------- */
 

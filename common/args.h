@@ -37,8 +37,13 @@ struct args {
     bool stop_on_eof;
 };
 
+/* Put the command line in UTF-8 in place of main()'s words: those came through
+ * the machine's code page, and lost the letters that are not in it. From now on
+ * a console shows UTF-8, too. Main thread, before anything else. */
+void args_begin(int *argc, char ***argv);
+
 /* Read the command line of a server; args_read() below says how. Main thread,
- * before anything else. */
+ * after args_begin(). */
 struct args args_parse(const struct model *model, int argc, char **argv);
 
 /* ---- for programs of any kind ------------------------------------------- */
@@ -78,9 +83,14 @@ struct program {
  * words that are no options. When an option is repeated, the last one counts.
  * --help (-h, -?, /?) and --version print and end the process with
  * EXIT_STOPPED, anything wrong ends it like args_error(). The values stay
- * argv's. Main thread, before anything else. */
+ * argv's. Main thread, after args_begin(). */
 void args_read(const struct program *program, const struct option *options,
                int argc, char **argv);
+
+/* Cut a command line into its words, in place, as the C library does it. They
+ * end with a NULL, and the caller frees the array. NULL: out of memory. Source:
+ * Parsing C command-line arguments. */
+char **args_words(char *line, int *count);
 
 /* A whole decimal number from min to max with nothing around it. False leaves
  * *out alone. */

@@ -11,6 +11,26 @@
 static HANDLE input = INVALID_HANDLE_VALUE; /* of the console */
 static DWORD mode_found;
 static bool mode_changed;
+static UINT page_found; /* 0: not changed */
+
+/* Once is enough for all that was changed. */
+static void restore_at_exit(void)
+{
+    static bool asked;
+    if (!asked && atexit(console_restore) != 0)
+        console_restore();
+    else
+        asked = true;
+}
+
+void console_utf8(void)
+{
+    UINT page = GetConsoleOutputCP(); /* 0: there is no console */
+    if (page == 0 || page == CP_UTF8 || !SetConsoleOutputCP(CP_UTF8))
+        return;
+    page_found = page;
+    restore_at_exit();
+}
 
 void console_begin(void)
 {
@@ -28,14 +48,15 @@ void console_begin(void)
     if (!SetConsoleMode(input, mode))
         return;
     mode_changed = true;
-    if (atexit(console_restore) != 0)
-        console_restore();
+    restore_at_exit();
 }
 
 void console_restore(void)
 {
     if (mode_changed)
         SetConsoleMode(input, mode_found | ENABLE_EXTENDED_FLAGS);
+    if (page_found != 0)
+        SetConsoleOutputCP(page_found);
 }
 
 void console_hold(void)

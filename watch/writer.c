@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/utf8.h"
 #include "watch/trace.h"
 
 #ifdef TRACE
@@ -247,8 +248,11 @@ static void open_file(const char *name)
 {
     file.name = name;
     file.tail = "";
+    wchar_t *path = utf8_path(name);
+    if (path == NULL)
+        die_call("malloc", GetLastError());
     file.file =
-        CreateFileA(name, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_DELETE,
+        CreateFileW(path, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_DELETE,
                     NULL, CREATE_ALWAYS, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file.file == INVALID_HANDLE_VALUE) {
         char text[256];
@@ -256,6 +260,7 @@ static void open_file(const char *name)
         err_print("--trace-file: cannot write '%s': %s", name, text);
         err_exit(EXIT_LISTEN);
     }
+    free(path);
     size_t len = strlen(name);
     events = len >= 5 && _stricmp(name + len - 5, ".json") == 0;
     if (events) {

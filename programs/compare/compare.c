@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/args.h"
 #include "common/clock.h"
 #include "common/console.h"
 #include "common/err.h"
@@ -234,6 +235,7 @@ int main(int argc, char **argv)
     struct output outputs[3];
     struct comparison comparison;
     DWORD mode = 0;
+    args_begin(&argc, &argv);
     struct options options = options_parse(argc, argv);
     if (!open_outputs(&options, outputs))
         err_exit(EXIT_USAGE);

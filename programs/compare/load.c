@@ -22,17 +22,17 @@ struct load {
 
 static const char program[] = "echo_load.exe";
 
-bool load_is_there(void)
+char *load_path(void)
 {
-    char exe[MAX_PATH];
-    return program_beside_us(program, exe, sizeof exe) &&
-           GetFileAttributesA(exe) != INVALID_FILE_ATTRIBUTES;
+    char *path = program_beside_us(program);
+    if (path == NULL)
+        die_call("GetModuleFileNameW", GetLastError());
+    return path;
 }
 
 struct load *load_start(const struct load_order *o, char *why, size_t size)
 {
     static unsigned long seed; /* every run has other bytes and other ports */
-    char exe[MAX_PATH];
     char port[8], connections[12], bytes[12], pipeline[12], warmup[16],
         seconds[16], seed_text[12], silence[12];
     snprintf(port, sizeof port, "%u", o->port);
@@ -51,10 +51,7 @@ struct load *load_start(const struct load_order *o, char *why, size_t size)
         "--churn",
     };
     size_t count = sizeof args / sizeof args[0] - (o->churn ? 0 : 1);
-    if (!program_beside_us(program, exe, sizeof exe)) {
-        snprintf(why, size, "the folder of this program is unknown");
-        return NULL;
-    }
+    char *exe = load_path();
     struct load *load = calloc(1, sizeof *load);
     if (load == NULL)
         die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
@@ -64,6 +61,7 @@ struct load *load_start(const struct load_order *o, char *why, size_t size)
                                .processors = o->processors};
     load->seconds = o->warmup + o->seconds;
     load->process = server_start(&how, why, size);
+    free(exe);
     if (load->process != NULL)
         return load;
     free(load);

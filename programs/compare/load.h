@@ -29,8 +29,8 @@ struct load_figures {
 
 struct load;
 
-/* Is there an echo_load.exe beside this program? */
-bool load_is_there(void);
+/* Where echo_load.exe has to be: beside this program. The caller frees it. */
+char *load_path(void);
 
 /* Start one. Returns NULL, with the reason in `why`, if that fails. load_free()
  * has to follow; it ends the process too. */

@@ -8,6 +8,7 @@
 
 #include "common/args.h"
 #include "common/err.h"
+#include "common/utf8.h"
 #include "programs/compare/load.h"
 #include "programs/compare/options.h"
 #include "programs/compare/subject.h"
@@ -57,6 +58,16 @@ static const char *const models[] = {
     "overlapped_event", "overlapped_routine", "iocp",
 };
 
+static char *copy_of(const char *text, size_t len)
+{
+    char *copy = malloc(len + 1);
+    if (copy == NULL)
+        die_call("malloc", WSA_NOT_ENOUGH_MEMORY);
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+
 static struct subject *add_subject(struct options *o, const char *name,
                                    size_t len)
 {
@@ -67,6 +78,8 @@ static struct subject *add_subject(struct options *o, const char *name,
     o->subjects = grown;
     struct subject *s = &grown[o->subject_count++];
     *s = (struct subject){0};
+    if (len >= sizeof s->name)
+        args_error("--servers: the name '%.*s' is too long", (int)len, name);
     snprintf(s->name, sizeof s->name, "%.*s", (int)len, name);
     return s;
 }
@@ -77,27 +90,27 @@ static void add_own(struct options *o, const char *name)
     struct subject *s = add_subject(o, name, strlen(name));
     char file[sizeof s->name + sizeof ".exe"];
     snprintf(file, sizeof file, "%s.exe", name);
-    if (!program_beside_us(file, s->path, sizeof s->path))
-        die_call("GetModuleFileNameA", GetLastError());
+    s->path = program_beside_us(file);
+    if (s->path == NULL)
+        die_call("GetModuleFileNameW", GetLastError());
 }
 
 /* Reads HOST:PORT, but no path: a path has more than digits behind its
  * colon. */
 static bool read_address(struct subject *s, const char *text, size_t len)
 {
-    char whole[sizeof s->path];
-    snprintf(whole, sizeof whole, "%.*s", (int)len, text);
-    char *colon = strrchr(whole, ':');
+    char *whole = copy_of(text, len);
+    const char *colon = strrchr(whole, ':');
     unsigned long port = 0;
     if (colon == NULL || colon == whole || strpbrk(whole, " \\/\"") != NULL ||
-        !args_number(colon + 1, 1, 65535, &port))
+        (size_t)(colon - whole) >= sizeof s->host ||
+        !args_number(colon + 1, 1, 65535, &port)) {
+        free(whole);
         return false;
-    snprintf(s->path, sizeof s->path, "%s", whole);
-    *colon = '\0';
-    if (strlen(whole) >= sizeof s->host)
-        return false;
-    snprintf(s->host, sizeof s->host, "%s", whole);
+    }
+    snprintf(s->host, sizeof s->host, "%.*s", (int)(colon - whole), whole);
     s->port = (unsigned short)port;
+    s->path = whole;
     return true;
 }
 
@@ -110,7 +123,7 @@ static void read_command(struct subject *s, const char *text, size_t len)
     const char *after = path;
     while (after < end && *after != (quoted ? '"' : ' '))
         after++;
-    snprintf(s->path, sizeof s->path, "%.*s", (int)(after - path), path);
+    s->path = copy_of(path, (size_t)(after - path));
     after += quoted && after < end;
     while (after < end && *after == ' ')
         after++;
@@ -169,30 +182,50 @@ static void keep_only(struct options *o, const char *list)
     for (size_t i = 0; i < o->subject_count; i++)
         if (in_list(list, o->subjects[i].name))
             o->subjects[kept++] = o->subjects[i];
+        else
+            free(o->subjects[i].path);
     o->subject_count = kept;
     if (kept == 0)
         args_error("--only: there is no server in '%s'", list);
 }
 
-static void look_at_file(struct subject *s)
+/* Looks at the file of a program. Its path becomes the full one, so that an
+ * error message says where it was searched. */
+static void look_at_file(const char *name, char **path, const char *hint,
+                         WIN32_FILE_ATTRIBUTE_DATA *data)
+{
+    wchar_t *wide = utf8_path(*path);
+    char *full = wide != NULL ? utf8_from_wide(wide) : NULL;
+    if (full == NULL)
+        die_call("malloc", GetLastError());
+    free(*path);
+    *path = full;
+    BOOL is_there = GetFileAttributesExW(wide, GetFileExInfoStandard, data);
+    DWORD error = GetLastError();
+    free(wide);
+    if (is_there && (data->dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) == 0)
+        return;
+    if (is_there || error == ERROR_FILE_NOT_FOUND ||
+        error == ERROR_PATH_NOT_FOUND) {
+        err_print("%s: there is no program %s%s", name, full, hint);
+    } else {
+        char what[320];
+        err_describe(error, what, sizeof what);
+        err_print("%s: cannot look at %s: %s", name, full, what);
+    }
+    err_exit(EXIT_USAGE);
+}
+
+static void look_at_server(struct subject *s)
 {
     WIN32_FILE_ATTRIBUTE_DATA data;
-    char given[sizeof s->path];
     if (s->host[0] != '\0')
         return;
-    /* The full path, so that an error message says where it was searched. */
-    snprintf(given, sizeof given, "%s", s->path);
-    DWORD len = GetFullPathNameA(given, sizeof s->path, s->path, NULL);
-    if (len == 0 || len >= sizeof s->path)
-        args_error("--servers: '%s' is no path", given);
-    if (!GetFileAttributesExA(s->path, GetFileExInfoStandard, &data) ||
-        (data.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
-        err_print("%s: there is no program %s%s", s->name, s->path,
-                  strchr(s->path, ' ') == NULL && s->args[0] != '\0'
-                      ? " (a path with blanks stands in quotes)"
-                      : "");
-        err_exit(EXIT_USAGE);
-    }
+    look_at_file(s->name, &s->path,
+                 strchr(s->path, ' ') == NULL && s->args[0] != '\0'
+                     ? " (a path with blanks stands in quotes)"
+                     : "",
+                 &data);
     s->exe_bytes =
         (unsigned long long)data.nFileSizeHigh << 32 | data.nFileSizeLow;
 }
@@ -219,10 +252,10 @@ static void pin(struct options *o)
 static void find_servers(struct options *o, const char *others,
                          const char *only)
 {
-    if (!load_is_there()) {
-        err_print("echo_load.exe has to be in the folder of this program");
-        err_exit(EXIT_USAGE);
-    }
+    WIN32_FILE_ATTRIBUTE_DATA unused;
+    char *load = load_path();
+    look_at_file("echo_load", &load, "", &unused);
+    free(load);
     add_own(o, "blocking");
     o->subjects[0].baseline = true;
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
@@ -240,7 +273,7 @@ static void find_servers(struct options *o, const char *others,
         keep_only(o, only);
     for (size_t i = 0; i < o->subject_count; i++) {
         struct subject *s = &o->subjects[i];
-        look_at_file(s);
+        look_at_server(s);
         s->start_ms = calloc(o->rounds, sizeof *s->start_ms);
         if (s->start_ms == NULL)
             die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
@@ -294,7 +327,9 @@ struct options options_parse(int argc, char **argv)
 
 void options_free(struct options *o)
 {
-    for (size_t i = 0; i < o->subject_count; i++)
+    for (size_t i = 0; i < o->subject_count; i++) {
+        free(o->subjects[i].path);
         free(o->subjects[i].start_ms);
+    }
     free(o->subjects);
 }

@@ -2,10 +2,12 @@
 #include "common/win.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/args.h"
 #include "common/err.h"
+#include "common/utf8.h"
 #include "programs/compare/report.h"
 
 /* ---- files ------------------------------------------------------------- */
@@ -18,41 +20,58 @@ static bool cannot(const char *what, const char *name, unsigned long code)
     return false;
 }
 
+static void close_output(struct output *o)
+{
+    free(o->place);
+    free(o->part);
+    o->file = NULL;
+}
+
 bool output_open(struct output *o, const char *name)
 {
     *o = (struct output){.name = name};
     if (name == NULL)
         return true;
-    if (strlen(name) + sizeof ".part" > sizeof o->part)
-        return cannot("write", name, ERROR_FILENAME_EXCED_RANGE);
-    snprintf(o->part, sizeof o->part, "%s.part", name);
+    size_t size = strlen(name) + sizeof ".part";
+    char *part = malloc(size);
+    if (part == NULL)
+        die_call("malloc", WSA_NOT_ENOUGH_MEMORY);
+    snprintf(part, size, "%s.part", name);
+    o->place = utf8_path(name);
+    o->part = utf8_path(part);
+    free(part);
+    if (o->place == NULL || o->part == NULL)
+        die_call("malloc", WSA_NOT_ENOUGH_MEMORY);
 
     /* Is the place itself free, or a file that may be replaced? */
-    DWORD attributes = GetFileAttributesA(name);
-    if (attributes != INVALID_FILE_ATTRIBUTES &&
-        (attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY)))
-        return cannot("write", name, ERROR_ACCESS_DENIED);
-    o->file = fopen(o->part, "wb");
-    return o->file != NULL || cannot("write", name, GetLastError());
+    DWORD attributes = GetFileAttributesW(o->place);
+    bool taken =
+        attributes != INVALID_FILE_ATTRIBUTES &&
+        (attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY));
+    o->file = taken ? NULL : _wfopen(o->part, L"wb");
+    if (o->file != NULL)
+        return true;
+    cannot("write", name, taken ? ERROR_ACCESS_DENIED : GetLastError());
+    close_output(o);
+    return false;
 }
 
 bool output_keep(struct output *o)
 {
     if (o->file == NULL)
         return true;
-    bool whole = ferror(o->file) == 0;
-    whole = fclose(o->file) == 0 && whole;
-    o->file = NULL;
-    if (!whole) {
-        DeleteFileA(o->part);
-        return cannot("write all of", o->name, ERROR_DISK_FULL);
-    }
-    if (!MoveFileExA(o->part, o->name, MOVEFILE_REPLACE_EXISTING)) {
+    bool kept = ferror(o->file) == 0;
+    kept = fclose(o->file) == 0 && kept;
+    if (!kept) {
+        DeleteFileW(o->part);
+        cannot("write all of", o->name, ERROR_DISK_FULL);
+    } else if (!MoveFileExW(o->part, o->place, MOVEFILE_REPLACE_EXISTING)) {
         unsigned long code = GetLastError();
-        err_print("it is kept as %s", o->part);
-        return cannot("replace", o->name, code);
+        err_print("it is kept as %s.part", o->name);
+        kept = cannot("replace", o->name, code);
     }
-    return true;
+    close_output(o);
+    return kept;
 }
 
 void output_drop(struct output *o)
@@ -60,14 +79,37 @@ void output_drop(struct output *o)
     if (o->file == NULL)
         return;
     fclose(o->file);
-    o->file = NULL;
-    DeleteFileA(o->part);
+    DeleteFileW(o->part);
+    close_output(o);
 }
 
 /* ---- JSON -------------------------------------------------------------- */
 
-/* Writes every `<` as \u003c: so in a page no text can end the script around
- * it. */
+static char *clean_copy(const char *text)
+{
+    char *clean = utf8_clean(text);
+    if (clean == NULL)
+        die_call("malloc", WSA_NOT_ENOUGH_MEMORY);
+    return clean;
+}
+
+/* What stands between the quotes of a text. Writes every `<` as \u003c: so in a
+ * page no text can end the script around it. */
+static void put_letters(FILE *out, const char *raw)
+{
+    char *clean = clean_copy(raw);
+    for (const char *text = clean; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            fprintf(out, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f || c == '<')
+            fprintf(out, "\\u%04x", c);
+        else
+            fputc(c, out);
+    }
+    free(clean);
+}
+
 static void put_text(FILE *out, const char *text)
 {
     if (text == NULL) {
@@ -75,15 +117,7 @@ static void put_text(FILE *out, const char *text)
         return;
     }
     fputc('"', out);
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f || c == '<')
-            fprintf(out, "\\u%04x", c);
-        else
-            fputc(c, out);
-    }
+    put_letters(out, text);
     fputc('"', out);
 }
 
@@ -143,13 +177,13 @@ static void put_counts(const struct counts *c, FILE *out)
 
 static void put_subject(const struct subject *s, FILE *out)
 {
-    char path[sizeof s->path + sizeof s->args];
-    snprintf(path, sizeof path, "%s%s%s", s->path,
-             s->args[0] != '\0' ? " " : "", s->args);
     put_text_field(out, "{\"name\":", s->name);
     put_text_field(out, ",\"model\":", s->model);
-    put_text_field(out, ",\"path\":", path);
-    fprintf(out, ",\"baseline\":%s", s->baseline ? "true" : "false");
+    fputs(",\"path\":\"", out);
+    put_letters(out, s->path);
+    fputs(s->args[0] != '\0' ? " " : "", out);
+    put_letters(out, s->args);
+    fprintf(out, "\",\"baseline\":%s", s->baseline ? "true" : "false");
     put_field(out,
               ",\"exe_bytes\":", s->exe_bytes > 0 ? (double)s->exe_bytes : NAN);
     fputs(",\"start_ms\":[", out);
@@ -295,8 +329,10 @@ void report_page(const struct comparison *c, FILE *out)
 
 /* Quotes where needed. A text that a spreadsheet would run is made plain
  * text. */
-static void put_cell(const char *text, FILE *out)
+static void put_cell(const char *raw, FILE *out)
 {
+    char *clean = clean_copy(raw);
+    const char *text = clean;
     bool formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
     bool quoted = strpbrk(text, ",\"\r\n") != NULL;
     if (quoted)
@@ -310,6 +346,7 @@ static void put_cell(const char *text, FILE *out)
     }
     if (quoted)
         fputc('"', out);
+    free(clean);
 }
 
 static void put_row_head(const struct comparison *c, size_t scenario,

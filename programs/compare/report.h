@@ -10,8 +10,9 @@
  * so an older report stays until there is a new one. */
 struct output {
     const char *name; /* NULL: not wanted */
-    char part[MAX_PATH];
-    FILE *file;
+    wchar_t *place;   /* the same */
+    wchar_t *part;    /* beside it */
+    FILE *file;       /* NULL: there is nothing to keep or to drop */
 };
 
 /* Call this before the run: nobody wants to learn afterwards that the run was

@@ -57,7 +57,7 @@ struct subject {
     char name[64];     /* in the report */
     const char *model; /* one of the six, or NULL */
     bool baseline;
-    char path[MAX_PATH];  /* of its exe, or HOST:PORT of one that runs */
+    char *path;           /* of its exe, or HOST:PORT of one that runs */
     char args[512];       /* its own */
     uintptr_t processors; /* a bit for each that it may use; 0: all */
     uintptr_t load_processors;

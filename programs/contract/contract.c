@@ -181,6 +181,7 @@ static int run_suite(struct suite *suite)
 int main(int argc, char **argv)
 {
     int helper_code = 0;
+    args_begin(&argc, &argv);
     if (server_press_helper(argc, argv, &helper_code))
         return helper_code;
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "programs/contract/suite.h"
 
 void report_steps(FILE *out, const struct test *t)
@@ -89,11 +90,15 @@ int report_end(const struct test *tests, size_t count)
 
 /* ---- JUnit ---------------------------------------------------------------- */
 
-/* XML allows no other characters below the space than these, not even escaped;
- * and the output of a server need not be UTF-8. */
-static void put_xml(FILE *out, const char *text)
+/* XML allows no other characters below the space than these, not even escaped,
+ * and not the two last ones of 65,536; and the output of a server need not be
+ * UTF-8. */
+static void put_xml(FILE *out, const char *raw)
 {
-    for (; *text != '\0'; text++) {
+    char *clean = utf8_clean(raw);
+    if (clean == NULL)
+        suite_broken("out of memory");
+    for (const char *text = clean; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
         if (c == '&')
             fputs("&amp;", out);
@@ -105,11 +110,16 @@ static void put_xml(FILE *out, const char *text)
             fputs("&quot;", out);
         else if (c == '\n')
             fputs("&#10;", out);
-        else if (c < ' ' || c > '~')
+        else if (c < ' ')
             fputc('?', out);
-        else
+        else if (strncmp(text, "\xEF\xBF\xBE", 3) == 0 ||
+                 strncmp(text, "\xEF\xBF\xBF", 3) == 0) {
+            fputc('?', out);
+            text += 2;
+        } else
             fputc(c, out);
     }
+    free(clean);
 }
 
 static void put_attribute(FILE *out, const char *name, const char *value)
@@ -177,7 +187,7 @@ static void put_totals(FILE *out, const char *element, const char *name,
 bool report_junit(const char *path, const struct suite *suite,
                   const struct test *tests, size_t count)
 {
-    FILE *out = fopen(path, "wb");
+    FILE *out = utf8_create(path);
     if (out == NULL)
         return false;
     const char *name = suite->exe != NULL ? suite->exe : "--connect";

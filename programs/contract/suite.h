@@ -237,8 +237,9 @@ _Noreturn void suite_broken(const char *format, ...) PRINTF_LIKE(1, 2);
 void *xrealloc(void *old, size_t size);
 char *format_text(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* Make the text, in place, one line of plain characters: part of what we print
- * comes from the server, and may hold anything. */
+/* Make the text, in place, one line without control characters; and if it is
+ * not UTF-8, one of ASCII. Part of what we print comes from the server, and may
+ * hold anything. */
 void make_plain(char *text);
 
 /* Whether --only asks for this case. */

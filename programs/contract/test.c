@@ -14,8 +14,10 @@
 void make_plain(char *text)
 {
     char *out = text;
+    bool utf8 = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1,
+                                    NULL, 0) > 0;
     for (const char *in = text; *in != '\0'; in++) {
-        if (*in >= ' ' && *in <= '~')
+        if ((*in >= ' ' && *in <= '~') || (utf8 && (*in & 0x80) != 0))
             *out++ = *in;
         else if (*in != '\r')
             *out++ = *in == '\n' ? ' ' : '?';

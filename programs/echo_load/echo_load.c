@@ -19,10 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/args.h"
 #include "common/clock.h"
 #include "common/console.h"
 #include "common/err.h"
 #include "common/stop.h"
+#include "common/utf8.h"
 #include "programs/echo_load/pattern.h"
 #include "programs/echo_load/report.h"
 #include "programs/echo_load/worker.h"
@@ -127,7 +129,7 @@ static FILE *open_output(const char *name)
         return NULL;
     if (strcmp(name, "-") == 0)
         return stdout;
-    FILE *out = fopen(name, "wb");
+    FILE *out = utf8_create(name);
     if (out == NULL) {
         char what[320];
         err_describe(GetLastError(), what, sizeof what);
@@ -186,6 +188,7 @@ static void set_period(const char *name)
 int main(int argc, char **argv)
 {
     static struct run run;
+    args_begin(&argc, &argv);
     run.options = load_options_parse(argc, argv);
     FILE *json = open_output(run.options.json);
     FILE *hgrm = open_output(run.options.hgrm);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/err.h"
+#include "common/utf8.h"
 #include "programs/echo_load/report.h"
 
 static const double us = 1e3; /* in nanoseconds, as ms and s */
@@ -130,17 +131,21 @@ void report_print(const struct report *r)
 
 /* ---- for programs ------------------------------------------------------ */
 
-static void put_text(FILE *out, const char *text)
+static void put_text(FILE *out, const char *raw)
 {
+    char *clean = utf8_clean(raw);
+    if (clean == NULL)
+        die_call("malloc", GetLastError());
     fputc('"', out);
-    for (; *text != '\0'; text++) {
+    for (const char *text = clean; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
-        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+        if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
             fprintf(out, "\\u%04x", c);
         else
             fputc(c, out);
     }
     fputc('"', out);
+    free(clean);
 }
 
 static const char *yes_or_no(bool yes)

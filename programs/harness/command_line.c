@@ -1,9 +1,8 @@
 /* command_line.c -- see command_line.h */
-#include "common/win.h"
-
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "programs/harness/command_line.h"
 #include "programs/harness/text.h"
 
@@ -30,15 +29,6 @@ static void add_quoted(struct text *text, const char *arg)
     text_add(text, "\"", 1);
 }
 
-static wchar_t *widen(const char *narrow)
-{
-    int len = MultiByteToWideChar(CP_ACP, 0, narrow, -1, NULL, 0);
-    wchar_t *wide = len > 0 ? malloc((size_t)len * sizeof *wide) : NULL;
-    if (wide != NULL)
-        MultiByteToWideChar(CP_ACP, 0, narrow, -1, wide, len);
-    return wide;
-}
-
 wchar_t *command_line(const char *exe, const char *const *args, size_t count)
 {
     struct text text = {0};
@@ -47,7 +37,7 @@ wchar_t *command_line(const char *exe, const char *const *args, size_t count)
         text_add(&text, " ", 1);
         add_quoted(&text, args[i]);
     }
-    wchar_t *wide = text.failed ? NULL : widen(text.bytes);
+    wchar_t *wide = text.failed ? NULL : utf8_to_wide(text.bytes);
     free(text.bytes);
     return wide;
 }

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/utf8.h"
 #include "programs/harness/command_line.h"
 #include "programs/harness/measure.h"
 #include "programs/harness/pseudo_console.h"
@@ -33,7 +34,7 @@ struct server_process {
     HANDLE stdin_pipe; /* NULL once closed */
 
     /* Only used on Wine: how to find it among all processes of Linux. */
-    char exe_name[MAX_PATH];
+    char exe_name[64];      /* its beginning is enough */
     char mark[32];          /* empty: it cannot be found */
     unsigned long host_pid; /* 0: not looked for yet, or not found */
 
@@ -67,19 +68,40 @@ static void close_handle(HANDLE *handle)
     *handle = NULL;
 }
 
-bool program_beside_us(const char *name, char *path, size_t size)
+/* The path of this program; the caller frees it. NULL, with GetLastError(),
+ * when it cannot be told. */
+static char *own_path(void)
 {
-    DWORD len = GetModuleFileNameA(NULL, path, (DWORD)size);
-    if (len == 0)
-        return false;
-    char *slash = len < size ? strrchr(path, '\\') : NULL;
-    size_t room = slash != NULL ? size - (size_t)(slash + 1 - path) : 0;
-    if (strlen(name) < room) {
-        memcpy(slash + 1, name, strlen(name) + 1);
-        return true;
+    enum { LONGEST = 32768 }; /* no path of Windows is longer */
+    wchar_t *wide = malloc(LONGEST * sizeof *wide);
+    if (wide == NULL) {
+        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+        return NULL;
     }
-    SetLastError(ERROR_INSUFFICIENT_BUFFER);
-    return false;
+    DWORD len = GetModuleFileNameW(NULL, wide, LONGEST);
+    char *path = len > 0 && len < LONGEST ? utf8_from_wide(wide) : NULL;
+    DWORD error = GetLastError();
+    free(wide);
+    SetLastError(error);
+    return path;
+}
+
+char *program_beside_us(const char *name)
+{
+    char *own = own_path();
+    char *slash = own != NULL ? strrchr(own, '\\') : NULL;
+    if (slash == NULL)
+        return NULL;
+    size_t folder = (size_t)(slash + 1 - own);
+    char *path = malloc(folder + strlen(name) + 1);
+    if (path == NULL) {
+        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+    } else {
+        memcpy(path, own, folder);
+        memcpy(path + folder, name, strlen(name) + 1);
+    }
+    free(own);
+    return path;
 }
 
 /* ---- start --------------------------------------------------------------- */
@@ -260,29 +282,34 @@ static bool captures_start(struct server_process *server, char *why,
  * CreateProcess() gets the full path, and so does not search. Its search would
  * begin in the folder of our own program, where another file may have that
  * name. */
-static bool program_find(const char *exe, char *path, wchar_t *wide, DWORD size,
-                         char *why, size_t why_size)
+static wchar_t *program_find(const char *exe, char *why, size_t why_size)
 {
-    DWORD len = GetFullPathNameA(exe, size, path, NULL);
-    DWORD kind = len > 0 && len < size ? GetFileAttributesA(path)
-                                       : INVALID_FILE_ATTRIBUTES;
+    wchar_t *path = utf8_path(exe);
+    DWORD kind =
+        path != NULL ? GetFileAttributesW(path) : INVALID_FILE_ATTRIBUTES;
+    DWORD error = GetLastError();
     if (kind != INVALID_FILE_ATTRIBUTES &&
-        (kind & FILE_ATTRIBUTE_DIRECTORY) == 0 &&
-        MultiByteToWideChar(CP_ACP, 0, path, -1, wide, (int)size) > 0)
-        return true;
-    say(why, why_size, "there is no %s", exe);
-    return false;
+        (kind & FILE_ATTRIBUTE_DIRECTORY) == 0)
+        return path;
+    free(path);
+    if (kind != INVALID_FILE_ATTRIBUTES || error == ERROR_FILE_NOT_FOUND ||
+        error == ERROR_PATH_NOT_FOUND)
+        say(why, why_size, "there is no %s", exe);
+    else
+        say_call(why, why_size, exe, error);
+    return NULL;
 }
 
 struct server_process *server_start(const struct server_start *start, char *why,
                                     size_t why_size)
 {
-    char path[MAX_PATH];
-    wchar_t program[MAX_PATH];
-    if (!program_find(start->exe, path, program, MAX_PATH, why, why_size))
+    wchar_t *program = program_find(start->exe, why, why_size);
+    if (program == NULL)
         return NULL;
     struct server_process *server = calloc(1, sizeof *server);
-    wchar_t *command = command_line(path, start->args, start->arg_count);
+    char *path = utf8_from_wide(program);
+    wchar_t *command =
+        path != NULL ? command_line(path, start->args, start->arg_count) : NULL;
     struct child_ends ends = {{NULL, NULL, NULL}};
     bool ok = false;
     if (server == NULL || command == NULL) {
@@ -321,6 +348,8 @@ done:
     for (size_t i = 0; i < 3; i++)
         close_handle(&ends.handles[i]);
     free(command);
+    free(path);
+    free(program);
     if (ok)
         return server;
     server_free(server);
@@ -513,11 +542,9 @@ enum { PRESSED = 77 };
 /* Press a key on this console: start the helper there, see how it ends. */
 static bool press_on(void *console, enum server_key key, char *why, size_t size)
 {
-    char self[MAX_PATH];
-    DWORD len = GetModuleFileNameA(NULL, self, sizeof self);
+    char *self = own_path();
     const char *args[] = {press_option, key == SERVER_CTRL_C ? "0" : "1"};
-    wchar_t *command =
-        len > 0 && len < sizeof self ? command_line(self, args, 2) : NULL;
+    wchar_t *command = self != NULL ? command_line(self, args, 2) : NULL;
     LPPROC_THREAD_ATTRIBUTE_LIST list =
         console != NULL ? attributes_make(NULL, 0, console) : NULL;
     STARTUPINFOEXW info = {0};
@@ -545,6 +572,7 @@ static bool press_on(void *console, enum server_key key, char *why, size_t size)
     }
     attributes_free(list);
     free(command);
+    free(self);
     return ok;
 }
 

@@ -29,7 +29,8 @@ enum server_wait { SERVER_WAIT_OK, SERVER_WAIT_TIMEOUT, SERVER_WAIT_EXITED };
 enum server_key { SERVER_CTRL_C, SERVER_CTRL_BREAK };
 
 struct server_start {
-    const char *exe;         /* path of the program; it is not searched for */
+    const char *exe;         /* path of the program; it is not searched for;
+                              * all text is UTF-8 */
     const char *const *args; /* its arguments, without the program's name */
     size_t arg_count;
     bool console;         /* give it a console of its own, for server_press() */
@@ -58,9 +59,9 @@ struct server_usage {
     unsigned long handles; /* 0: could not be counted */
 };
 
-/* The path of a program in the folder of this one. False with GetLastError()
- * when `size` is too small for it. */
-bool program_beside_us(const char *name, char *path, size_t size);
+/* The path of a program in the folder of this one; the caller frees it. NULL,
+ * with GetLastError(), when that folder cannot be told. */
+char *program_beside_us(const char *name);
 
 /* Start a server. NULL when it cannot be started; `why` then tells the reason.
  * server_free() has to follow. */

@@ -6,11 +6,14 @@
 #include "common/win.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/args.h"
 #include "common/err.h"
 #include "common/net.h"
+#include "common/utf8.h"
+#include "programs/harness/command_line.h"
 #include "tests/unit/unit.h"
 
 /* One model without and one with everything. */
@@ -274,6 +277,65 @@ static void number_parser(void)
     CHECK_INT(out, 77);
 }
 
+/* `line` is cut into `expected`, which has a '|' behind each word. */
+static void cut_into(const char *line, const char *expected)
+{
+    char copy[100];
+    char seen[100] = "";
+    size_t len = 0;
+    int count = 0;
+    snprintf(copy, sizeof copy, "%s", line);
+    char **words = args_words(copy, &count);
+    CHECK(words != NULL);
+    for (int i = 0; words != NULL && i < count; i++)
+        len += (size_t)snprintf(seen + len, sizeof seen - len, "%s|", words[i]);
+    test_note("%s", line);
+    CHECK_TEXT(seen, expected);
+    CHECK(words != NULL && words[count] == NULL);
+    free(words);
+}
+
+/* The first ones are from Parsing C command-line arguments. */
+static void words(void)
+{
+    cut_into("x \"abc\" d e", "x|abc|d|e|");
+    cut_into("x a\\\\b d\"e f\"g h", "x|a\\\\b|de fg|h|");
+    cut_into("x a\\\\\\\"b c d", "x|a\\\"b|c|d|");
+    cut_into("x a\\\\\\\\\"b c\" d e", "x|a\\\\b c|d|e|");
+    cut_into("x a\"b\"\" c d", "x|ab\" c d|");
+    cut_into("\"C:\\a b\\x.exe\" --a", "C:\\a b\\x.exe|--a|");
+    cut_into("x  a \t b  ", "x|a|b|");
+    cut_into("x \"\" \"", "x|||");
+    cut_into("x", "x|");
+    cut_into("", "|");
+    cut_into("x \xc3\xa9\"\xe8\xaf\xbe \"' &", "x|\xc3\xa9\xe8\xaf\xbe '|&|");
+}
+
+/* Whatever the words are, a program that is started with them gets them. */
+static void words_come_back(void)
+{
+    static const char letters[] = "ab \t\"\"\\\\\\'&%\xc3\xa9";
+    for (int round = 0; round < 500; round++) {
+        char texts[4][9] = {{0}};
+        const char *args[4];
+        int count = 0;
+        for (size_t i = 0; i < 4; i++) {
+            args[i] = texts[i];
+            for (unsigned k = random_below(sizeof texts[i]); k-- > 0;)
+                texts[i][k] = letters[random_below(sizeof letters - 3)];
+        }
+        wchar_t *wide = command_line("C:\\a b\\x.exe", args, 4);
+        char *line = wide != NULL ? utf8_from_wide(wide) : NULL;
+        char **found = line != NULL ? args_words(line, &count) : NULL;
+        CHECK_INT(count, 5);
+        for (size_t i = 0; count == 5 && i < 4; i++)
+            CHECK_TEXT(found[i + 1], args[i]);
+        free(wide);
+        free(line);
+        free(found);
+    }
+}
+
 void test_args(void)
 {
     RUN(defaults);
@@ -291,4 +353,6 @@ void test_args(void)
     RUN(bad_numbers);
     RUN(bad_addresses);
     RUN(number_parser);
+    RUN(words);
+    RUN(words_come_back);
 }

@@ -229,6 +229,7 @@ int main(int argc, char **argv)
     test_log();
     test_stop();
     test_map();
+    test_utf8();
     net_stop();
     printf("%d passed, %d failed\n", passed, failed);
     return failed == 0 && passed > 0 ? 0 : 1;

@@ -69,6 +69,7 @@ void test_output(void);
 void test_log(void);
 void test_stop(void);
 void test_map(void);
+void test_utf8(void);
 
 /* What the tests run in children. It gets 0 or more words; its result is the
  * exit code. */
