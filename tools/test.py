@@ -89,6 +89,7 @@ PARTS = {
     "unit": [Job("", WINE, "build/tests/unit.exe", seconds=15)],
     "echo_client": [Job("", *python("echo_client"), seconds=20)],
     "echo_load": [Job("", *python("echo_load"), seconds=75)],
+    "names": [Job("", *python("names"), seconds=25)],
     "real_clients": [Job("", *python("real_clients"))],
     "window": [Job("", *python("window"), seconds=20)],
     "trace": [Job("", *python("trace"), seconds=60)],

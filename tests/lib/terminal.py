@@ -6,6 +6,7 @@
         status = terminal.process.wait()
 """
 
+import codecs
 import fcntl
 import os
 import pty
@@ -44,6 +45,8 @@ class Terminal:
             preexec_fn=take_terminal, **ends | elsewhere)
         os.close(theirs)
         self.text = ""
+        # A read may end in the middle of a letter.
+        self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def __enter__(self):
         return self
@@ -76,7 +79,7 @@ class Terminal:
             if not select.select([self.ours], [], [], left)[0]:
                 fail(f"no /{wanted}/ within {LONG_S} s: {shown[-200:]!r}")
             try:
-                self.text += os.read(self.ours, 65536).decode(errors="replace")
+                self.text += self.decoder.decode(os.read(self.ours, 65536))
             except OSError:  # so a terminal says that no program is left
                 fail(f"it ended without /{wanted}/: {shown[-200:]!r}")
         return shown
