@@ -89,10 +89,10 @@ static char *own_path(void)
 char *program_beside_us(const char *name)
 {
     char *own = own_path();
-    char *slash = own != NULL ? strrchr(own, '\\') : NULL;
-    if (slash == NULL)
+    if (own == NULL)
         return NULL;
-    size_t folder = (size_t)(slash + 1 - own);
+    const char *slash = strrchr(own, '\\');
+    size_t folder = slash != NULL ? (size_t)(slash + 1 - own) : 0;
     char *path = malloc(folder + strlen(name) + 1);
     if (path == NULL) {
         SetLastError(ERROR_NOT_ENOUGH_MEMORY);

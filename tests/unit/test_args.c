@@ -296,7 +296,7 @@ static void cut_into(const char *line, const char *expected)
 }
 
 /* The first ones are from Parsing C command-line arguments. */
-static void words(void)
+static void cutting(void)
 {
     cut_into("x \"abc\" d e", "x|abc|d|e|");
     cut_into("x a\\\\b d\"e f\"g h", "x|a\\\\b|de fg|h|");
@@ -353,6 +353,6 @@ void test_args(void)
     RUN(bad_numbers);
     RUN(bad_addresses);
     RUN(number_parser);
-    RUN(words);
+    RUN(cutting);
     RUN(words_come_back);
 }

@@ -18,7 +18,7 @@ static void cleaned(const char *text, const char *expected)
     free(clean);
 }
 
-static void clean(void)
+static void cleaning(void)
 {
     cleaned("", "");
     cleaned("caf\xc3\xa9 \xe8\xaf\xbe \xf0\x9f\x98\x80 & '",
@@ -67,6 +67,6 @@ static void paths(void)
 
 void test_utf8(void)
 {
-    RUN(clean);
+    RUN(cleaning);
     RUN(paths);
 }
