@@ -1,9 +1,11 @@
 /* test_utf8.c -- from UTF-8 to UTF-16 and back, and the names of files */
 #include "common/win.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/console.h"
 #include "common/utf8.h"
 #include "tests/unit/unit.h"
 
@@ -65,8 +67,30 @@ static void paths(void)
     path_with("\\\\.\\C:\\", LETTERS, "\\\\.\\C:\\");
 }
 
+/* On a console that nobody sees: it shows UTF-8 for us, and is given back. */
+int child_console(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    if (!SetConsoleOutputCP(1252))
+        return 1;
+    console_utf8();
+    UINT during = GetConsoleOutputCP();
+    console_restore();
+    printf("%u, then %u", during, GetConsoleOutputCP());
+    return 0;
+}
+
+static void console(void)
+{
+    const struct child *child = run_child("console", "");
+    CHECK_INT(child->code, 0);
+    CHECK_TEXT(child->out, "65001, then 1252");
+}
+
 void test_utf8(void)
 {
     RUN(cleaning);
     RUN(paths);
+    RUN(console);
 }

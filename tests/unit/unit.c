@@ -196,9 +196,10 @@ static int run_as_child(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } children[] = {{"err", child_err},       {"args", child_args},
-                    {"net", child_net},       {"log", child_log},
-                    {"output", child_output}, {"stop", child_stop}};
+    } children[] = {{"err", child_err},        {"args", child_args},
+                    {"net", child_net},        {"log", child_log},
+                    {"output", child_output},  {"stop", child_stop},
+                    {"console", child_console}};
     for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
         if (strcmp(argv[0], children[i].name) == 0)
             return children[i].run(argc, argv);

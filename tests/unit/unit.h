@@ -79,5 +79,6 @@ int child_net(int argc, char **argv);
 int child_output(int argc, char **argv);
 int child_log(int argc, char **argv);
 int child_stop(int argc, char **argv);
+int child_console(int argc, char **argv);
 
 #endif
