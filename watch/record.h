@@ -47,7 +47,9 @@ struct trace_record {
     DWORD error;
     ULONG_PTR args[TRACE_ARGS];
     ULONG_PTR out[TRACE_OUT]; /* what the call wrote; see trace.c */
-    unsigned list_len[2];     /* all of them; in `list`, what was kept */
+    unsigned text_len;
+    char text[TRACE_TEXT]; /* the first bytes that were sent or received */
+    unsigned list_len[2];  /* all of them; in `list`, what was kept */
     ULONG_PTR list[];
 };
 

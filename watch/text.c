@@ -45,6 +45,7 @@ void trace_add(struct trace_text *out, const char *format, ...)
  *   o OVERLAPPED    w WSABUF    n number       t timeout in milliseconds
  *   f FD_ events    m message   l its lParam   i ioctl    p option   d SD_
  *   a the function of an APC    r set of sockets          M a MSG    - nothing
+ *   b the first bytes
  */
 struct shape {
     const char *name;
@@ -84,9 +85,9 @@ static const struct shape shapes[TRACE_IDS] = {
     [TRACE_WSAGetOverlappedResult] = {"WSAGetOverlappedResult", "so",
                                       TELL_REAPED},
     [TRACE_recv] = {"recv", "s-n", TELL_BYTES},
-    [TRACE_send] = {"send", "s-n", TELL_BYTES},
+    [TRACE_send] = {"send", "sbn", TELL_BYTES},
     [TRACE_WSARecv] = {"WSARecv", "sw---o", TELL_POSTED},
-    [TRACE_WSASend] = {"WSASend", "sw---o", TELL_POSTED},
+    [TRACE_WSASend] = {"WSASend", "sbw--o", TELL_POSTED},
     [TRACE_accept] = {"accept", "s", TELL_SOCKET},
     [TRACE_AcceptEx] = {"AcceptEx", "ss-----o", TELL_POSTED},
     [TRACE_WSASocketW] = {"WSASocketW", "", TELL_SOCKET},
@@ -240,6 +241,25 @@ static void add_sets(struct trace_text *out, const struct trace_state *state,
     }
 }
 
+/* As in C, but every byte that is no printable ASCII and has no short name is a
+ * dot: the line must not change the terminal. */
+static void add_bytes(struct trace_text *out, const struct trace_record *rec,
+                      unsigned long long len)
+{
+    static const char escaped[] = "\n\r\t\0\"\\";
+    static const char names[] = "nrt0\"\\";
+    trace_add(out, "\"");
+    for (unsigned i = 0; i < rec->text_len; i++) {
+        char c = rec->text[i];
+        const char *found = memchr(escaped, c, sizeof names - 1);
+        if (found != NULL)
+            trace_add(out, "\\%c", names[found - escaped]);
+        else
+            trace_add(out, "%c", c >= ' ' && c <= '~' ? c : '.');
+    }
+    trace_add(out, len > rec->text_len ? "\"..." : "\"");
+}
+
 static void add_source_function(struct trace_text *out, const char *source)
 {
     trace_add(out, "%.*s", (int)strcspn(source, ", "), source);
@@ -291,6 +311,11 @@ static void add_arg(struct trace_text *out, const struct trace_state *state,
     case 'h': trace_add(out, value == 0 ? "new" : "port"); break;
     case 'o': add_op(out, state, value); break;
     case 'w': trace_add(out, "%lu", (unsigned long)rec->out[0]); break;
+    case 'b':
+        add_bytes(out, rec,
+                  rec->id == TRACE_send ? (unsigned long long)rec->args[2]
+                                        : (unsigned long long)rec->out[0]);
+        break;
     case 'f': trace_add_mask(out, value); break;
     case 'l': trace_add_mask(out, WSAGETSELECTEVENT(value)); break;
     case 'm': add_message_name(out, state, value); break;
@@ -376,6 +401,10 @@ static void add_success(struct trace_text *out, const struct trace_state *state,
             trace_add(out, "0, end of stream");
         else
             add_count(out, (unsigned long long)rec->result, "byte");
+        if (rec->id == TRACE_recv && rec->result > 0) {
+            trace_add(out, " ");
+            add_bytes(out, rec, (unsigned long long)rec->result);
+        }
         break;
     case TELL_POSTED:
         trace_add(out,
@@ -453,23 +482,39 @@ static void add_event(struct trace_text *out, const struct trace_state *state,
         add_count(out, rec->args[1], "byte");
 }
 
+bool trace_has_line(const struct trace_record *rec)
+{
+    return rec->kind != RECORD_THREAD && rec->kind != RECORD_NAME &&
+           (rec->kind != RECORD_WOKE || rec->id != TRACE_DispatchMessageW);
+}
+
+static void add_place(struct trace_text *out, const struct trace_state *state,
+                      const struct trace_thread *thread,
+                      const struct trace_record *rec)
+{
+    char place[64] = "";
+    LONG64 ns = rec->kind == RECORD_WOKE ? rec->ended : rec->began;
+    if (rec->kind != RECORD_CONNECTION)
+        snprintf(place, sizeof place, "%s:%d", rec->place.function,
+                 rec->place.line);
+    trace_add(out, "%11.3f  %-9s %-22s %*s", trace_us(state, ns) / 1000,
+              thread->name, place, 2 * (int)rec->depth, "");
+}
+
+void trace_add_left_out(struct trace_text *out, const struct trace_state *state,
+                        const struct trace_thread *thread,
+                        const struct trace_record *rec, unsigned long count)
+{
+    add_place(out, state, thread, rec);
+    trace_add(out, "... the same again: %lu more calls\n", count);
+}
+
 void trace_add_line(struct trace_text *out, const struct trace_state *state,
                     const struct trace_thread *thread,
                     const struct trace_record *rec)
 {
     size_t start = out->len;
-    char place[64] = "";
-    if (rec->kind == RECORD_THREAD || rec->kind == RECORD_NAME ||
-        (rec->kind == RECORD_WOKE && rec->id == TRACE_DispatchMessageW))
-        return;
-    if (rec->kind != RECORD_CONNECTION)
-        snprintf(place, sizeof place, "%s:%d", rec->place.function,
-                 rec->place.line);
-    trace_add(
-        out, "%11.3f  %-9s %-22s %*s",
-        trace_us(state, rec->kind == RECORD_WOKE ? rec->ended : rec->began) /
-            1000,
-        thread->name, place, 2 * (int)rec->depth, "");
+    add_place(out, state, thread, rec);
     size_t column = start + 91;
     switch (rec->kind) {
     case RECORD_WAIT:

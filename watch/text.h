@@ -49,8 +49,13 @@ void trace_add_args(struct trace_text *out, const struct trace_state *state,
 void trace_add_result(struct trace_text *out, const struct trace_state *state,
                       const struct trace_record *rec);
 
-/* What --trace begins with, and a line of it. */
+/* What --trace begins with, and a line of it. Some records have no line. The
+ * line for calls that were left out names the last of them. */
 void trace_add_heading(struct trace_text *out);
+bool trace_has_line(const struct trace_record *rec);
+void trace_add_left_out(struct trace_text *out, const struct trace_state *state,
+                        const struct trace_thread *thread,
+                        const struct trace_record *rec, unsigned long count);
 void trace_add_line(struct trace_text *out, const struct trace_state *state,
                     const struct trace_thread *thread,
                     const struct trace_record *rec);

@@ -22,11 +22,20 @@ static const char *const names[TRACE_IDS] = {
 #undef X
 };
 
+/* A turn is what a thread does from the beginning of one wait to the beginning
+ * of the next. It belongs to an echo when bytes came or went in it. The calls of
+ * all other turns are for the start, the stop, and clients that come and go. */
+enum { OTHERS, ECHOES, THIS_TURN, KINDS };
+
 /* Each thread counts for itself, so that no echo changes a counter that threads
  * share. When a thread ends, Windows calls counts_end() for its counts. Source:
  * FlsAlloc function. */
 struct counts {
-    LONG64 calls[TRACE_IDS];
+    LONG64 calls[KINDS][TRACE_IDS];
+    bool echo;           /* bytes came or went in this turn */
+    bool only_wait;      /* nothing was called in it but the wait */
+    int kind_before;     /* ECHOES or OTHERS: the turn before this one */
+    bool waited;         /* the thread has called something that only waits */
     struct counts *next; /* under counts_lock */
     struct counts *prev;
 };
@@ -37,10 +46,48 @@ static struct counts past;    /* under counts_lock: the sum of all others */
 static volatile LONG64 uncounted; /* interlocked: there was no memory */
 static DWORD counts_slot = FLS_OUT_OF_INDEXES;
 
+/* A wait that brought nothing belongs to what came before it. */
+static int turn_kind(const struct counts *mine)
+{
+    if (mine->only_wait && !mine->echo)
+        return mine->kind_before;
+    return mine->echo ? ECHOES : OTHERS;
+}
+
+static void turn_end(struct counts *mine)
+{
+    int kind = turn_kind(mine);
+    for (int id = 0; id < TRACE_IDS; id++) {
+        mine->calls[kind][id] += mine->calls[THIS_TURN][id];
+        mine->calls[THIS_TURN][id] = 0;
+    }
+    mine->kind_before = kind;
+    mine->echo = false;
+}
+
+/* A thread that has never called anything that only waits, waits in recv(). */
+static void turn_count(struct counts *mine, enum trace_id id)
+{
+    bool waits = id == TRACE_select || id == TRACE_GetMessageW ||
+                 id == TRACE_WSAWaitForMultipleEvents || id == TRACE_SleepEx ||
+                 id == TRACE_GetQueuedCompletionStatus ||
+                 id == TRACE_GetQueuedCompletionStatusEx;
+    mine->waited = mine->waited || waits;
+    bool begins = waits || (id == TRACE_recv && !mine->waited);
+    if (begins)
+        turn_end(mine);
+    mine->only_wait = begins;
+    mine->calls[THIS_TURN][id]++;
+}
+
 static void add_calls(struct counts *to, const struct counts *from)
 {
-    for (int id = 0; id < TRACE_IDS; id++)
-        to->calls[id] += from->calls[id];
+    int kind = turn_kind(from);
+    for (int id = 0; id < TRACE_IDS; id++) {
+        to->calls[ECHOES][id] += from->calls[ECHOES][id];
+        to->calls[OTHERS][id] += from->calls[OTHERS][id];
+        to->calls[kind][id] += from->calls[THIS_TURN][id];
+    }
 }
 
 static void WINAPI counts_end(void *arg)
@@ -82,9 +129,18 @@ void trace_count(enum trace_id id)
     DWORD error = GetLastError(); /* FlsGetValue() changes it */
     struct counts *mine = my_counts();
     if (mine != NULL)
-        mine->calls[id]++;
+        turn_count(mine, id);
     else
         InterlockedIncrement64(&uncounted);
+    SetLastError(error);
+}
+
+void trace_echo(void)
+{
+    DWORD error = GetLastError();
+    struct counts *mine = my_counts();
+    if (mine != NULL)
+        mine->echo = true;
     SetLastError(error);
 }
 
@@ -98,12 +154,13 @@ static struct counts all_counts(void)
     return sum;
 }
 
-static void print_count(const char *name, LONG64 calls,
+static void print_count(const char *name, LONG64 calls, LONG64 for_echoes,
                         unsigned long long echoes)
 {
-    char each[32] = "";
-    if (echoes > 0)
-        snprintf(each, sizeof each, " %10.3f", (double)calls / (double)echoes);
+    char each[64] = "";
+    if (for_echoes > 0 && echoes > 0)
+        snprintf(each, sizeof each, " %12lld %10.3f", (long long)for_echoes,
+                 (double)for_echoes / (double)echoes);
     output_print(OUTPUT_STDOUT, "  %-28s %12lld%s\n", name, (long long)calls,
                  each);
 }
@@ -112,14 +169,18 @@ void trace_summary(unsigned long long echoes)
 {
     struct counts counts = all_counts();
     LONG64 all = 0;
-    output_print(OUTPUT_STDOUT, "\n  %-28s %12s %10s\n",
-                 "Winsock and Win32 calls", "calls", "per echo");
+    LONG64 all_for_echoes = 0;
+    output_print(OUTPUT_STDOUT, "\n  %-28s %12s %12s %10s\n",
+                 "Winsock and Win32 calls", "calls", "for echoes", "per echo");
     for (int id = 0; id < TRACE_IDS; id++) {
-        if (counts.calls[id] != 0)
-            print_count(names[id], counts.calls[id], echoes);
-        all += counts.calls[id];
+        LONG64 for_echoes = counts.calls[ECHOES][id];
+        LONG64 calls = for_echoes + counts.calls[OTHERS][id];
+        if (calls != 0)
+            print_count(names[id], calls, for_echoes, echoes);
+        all += calls;
+        all_for_echoes += for_echoes;
     }
-    print_count("together", all, echoes);
+    print_count("together", all, all_for_echoes, echoes);
     if (uncounted > 0)
         output_print(OUTPUT_STDOUT,
                      "  %lld calls were not counted: out of memory\n",
@@ -215,16 +276,30 @@ static bool can_wait(enum trace_id id, const ULONG_PTR *args)
     }
 }
 
+/* The first bytes of what is sent or was received. */
+static void keep_text(struct trace_call *t, const void *bytes, size_t len)
+{
+    t->text_len = (unsigned)(len < TRACE_TEXT ? len : TRACE_TEXT);
+    memcpy(t->text, bytes, t->text_len);
+}
+
 /* What an argument points to, and only before the call: afterwards it may be
  * somebody else's. */
 static void look_before(struct trace_call *t)
 {
     const ULONG_PTR *args = t->args;
     const OVERLAPPED *ov = NULL;
+    const WSABUF *buf;
     switch (t->id) {
+    case TRACE_send:
+        keep_text(t, (const void *)args[1], (size_t)(int)args[2]);
+        break;
     case TRACE_WSARecv:
     case TRACE_WSASend:
-        t->out[0] = ((const WSABUF *)args[1])->len;
+        buf = (const WSABUF *)args[1];
+        t->out[0] = buf->len;
+        if (t->id == TRACE_WSASend)
+            keep_text(t, buf->buf, buf->len);
         if (args[6] == 0) /* with a routine, hEvent is not used */
             ov = (const OVERLAPPED *)args[5];
         break;
@@ -248,6 +323,10 @@ static void look_after(struct trace_call *t, LONG64 result)
 {
     const ULONG_PTR *args = t->args;
     switch (t->id) {
+    case TRACE_recv:
+        if (result > 0)
+            keep_text(t, (const void *)args[1], (size_t)result);
+        break;
     case TRACE_GetMessageW: {
         const MSG *message = (const MSG *)args[0];
         t->out[0] = message->message;
@@ -359,6 +438,8 @@ static void put_call(struct trace_ring *ring, struct trace_record *rec,
     rec->error = error;
     memcpy(rec->args, t->args, sizeof rec->args);
     memcpy(rec->out, t->out, sizeof rec->out);
+    memcpy(rec->text, t->text, t->text_len);
+    rec->text_len = t->text_len;
     publish(ring, rec, keep_list(rec));
 }
 
@@ -380,6 +461,7 @@ void trace_enter(struct trace_call *t, enum trace_id id,
         t->waits = can_wait(id, args);
         memcpy(t->args, args, sizeof t->args);
         memset(t->out, 0, sizeof t->out);
+        t->text_len = 0;
         look_before(t);
         t->seq = take_seq();
         t->began = (LONG64)clock_ns();

@@ -69,8 +69,9 @@ enum trace_id {
         TRACE_IDS
 };
 
-/* No call has more arguments, and none tells more by what it writes. */
-enum { TRACE_ARGS = 8, TRACE_OUT = 4 };
+/* No call has more arguments, and none tells more by what it writes. Of the
+ * bytes that are sent or received, so many are told. */
+enum { TRACE_ARGS = 8, TRACE_OUT = 4, TRACE_TEXT = 16 };
 
 /* Where in the source something is done. */
 struct trace_place {
@@ -91,6 +92,8 @@ struct trace_call {
     LONG64 began; /* clock_ns() */
     ULONG_PTR args[TRACE_ARGS];
     ULONG_PTR out[TRACE_OUT];
+    unsigned text_len;
+    char text[TRACE_TEXT];
 };
 
 /* Set once by trace_begin(), before there is another thread. */
@@ -120,8 +123,15 @@ void trace_connection(SOCKET sock, unsigned long id);
 void trace_note(const char *what, const OVERLAPPED *ov, ULONG len, ULONG error,
                 struct trace_place place);
 
-/* Print a table of the calls made so far, and how many per echo. */
+/* Print a table of the calls made so far: how many, how many of them were made
+ * for echoes, and these per echo. The others belong to the start, the stop, and
+ * clients that come and go. */
 void trace_summary(unsigned long long echoes);
+
+/* Bytes came from a client or went back to it: what this thread does from its
+ * last wait to its next one is done for an echo. Any thread; leaves the last
+ * error as it was. */
+void trace_echo(void);
 
 /* For the macros of trace_winsock.h. Count one call; and, when tracing, what
  * to do before and after it. Any thread; they leave the last error as it was,

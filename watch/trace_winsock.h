@@ -126,6 +126,10 @@
 #define WSACreateEvent(...)                                                    \
     TRACED(WSACreateEvent, WSACreateEvent(__VA_ARGS__), "", 0)
 
+/* Not a call, but here it is known that bytes came or went. */
+#define log_received(...) (trace_echo(), log_received(__VA_ARGS__))
+#define log_sent(...)     (trace_echo(), log_sent(__VA_ARGS__))
+
 /* AcceptEx() has no name that a macro could catch: the provider of a socket
  * hands out a pointer to it. Every model calls that pointer accept_ex. */
 #define accept_ex(...)                                                         \

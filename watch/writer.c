@@ -42,7 +42,11 @@ struct sink {
 static struct trace_state state;
 static struct sink narration;
 static struct sink file;
-static bool events; /* .json, not .jsonl */
+static struct trace_thread *first_thread; /* the main thread */
+static struct trace_record told;          /* its last record that has a line */
+static struct trace_record told_before;   /* and the one before */
+static unsigned long left_out; /* of its calls, since the last line */
+static bool events;            /* .json, not .jsonl */
 static LONG64 next_seq;
 static volatile LONG64 records; /* written: others look, too */
 static LONG64 dropped;
@@ -91,11 +95,43 @@ static void sink_write(struct sink *sink)
     sink->text.len = 0;
 }
 
+static void narrate_left_out(void)
+{
+    if (left_out > 0)
+        trace_add_left_out(&narration.text, &state, first_thread, &told,
+                           left_out);
+    left_out = 0;
+}
+
+/* While there is no client, the main thread may make the same one or two calls
+ * again and again: iocp asks for 32 clients. Then only the first of them have
+ * lines, and one line says how many more there were. */
+static bool is_repeated(struct trace_thread *thread,
+                        const struct trace_record *rec)
+{
+    if (first_thread == NULL)
+        first_thread = thread;
+    if (thread != first_thread)
+        return false;
+    bool same = state.clients == 0 && rec->kind == RECORD_CALL &&
+                rec->kind == told_before.kind &&
+                rec->place.line == told_before.place.line &&
+                trace_failed(rec) == trace_failed(&told_before);
+    if (same)
+        left_out++;
+    else
+        narrate_left_out();
+    told_before = told;
+    told = *rec; /* without its list */
+    return same;
+}
+
 static void write_record(struct trace_thread *thread,
                          const struct trace_record *rec)
 {
     struct trace_change change = trace_apply(&state, thread, rec);
-    if (narration.file != NULL)
+    if (narration.file != NULL && trace_has_line(rec) &&
+        !is_repeated(thread, rec))
         trace_add_line(&narration.text, &state, thread, rec);
     if (file.file != NULL && events)
         trace_events_add(&file.text, &state, thread, rec, &change);
@@ -129,6 +165,8 @@ static void write_dropped(struct trace_ring *ring)
 
 static void write_end(void)
 {
+    if (narration.file != NULL)
+        narrate_left_out();
     if (file.file != NULL && events)
         trace_events_unfinished(&file.text, &state, (LONG64)clock_ns());
     else if (file.file != NULL)

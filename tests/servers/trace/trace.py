@@ -160,15 +160,39 @@ def scripted_run(model, *options):
         return narrator, steps
 
 
-def counts_of(summary):
-    """The table at the end: {call: how many}."""
-    counts = {}
+def table_of(summary):
+    """The table at the end: {call: (how many, of these for echoes)}."""
+    table = {}
     for line in summary:
-        if match := re.match(r"  (\w+) +(\d+) +\d+\.\d{3}$", line):
-            counts[match[1]] = int(match[2])
-    if counts.pop("together", 0) != sum(counts.values()) or not counts:
+        if match := re.match(r"  (\w+) +(\d+)(?: +(\d+) +\d+\.\d{3})?$", line):
+            table[match[1]] = int(match[2]), int(match[3] or 0)
+    sums = tuple(map(sum, zip(*(numbers for name, numbers in table.items()
+                                if name != "together"))))
+    if not sums or table.pop("together", None) != sums:
         fail("the summary does not add up:\n" + "\n".join(summary))
-    return counts
+    return table
+
+
+def counts_of(summary):
+    return {name: calls for name, (calls, _) in table_of(summary).items()}
+
+
+def for_echoes_agree(narrator, steps):
+    """There was one echo. The table says that so many calls were made for it
+    as the trace shows from its first byte to the next wait."""
+    shown = collections.Counter(name for name, _ in calls_of(steps["echo"]))
+    counted = {name: echo for name, (_, echo) in
+               table_of(narrator.summary).items() if echo}
+    if counted != shown:
+        fail(f"the table has {counted} for the echo, the trace {shown}")
+
+
+def calls_of(lines):
+    """(name, whether it waited) of each call. One that waits is told twice:
+    it counts where it ends."""
+    ended = [re.match(r"(\w+)(\(|$)", line.call) for line in lines
+             if line.result != "waits"]
+    return [(match[1], match[2] == "") for match in ended if match]
 
 
 # ---- golden: the calls of each model, in order ------------------------------
@@ -196,7 +220,8 @@ def golden_text(model, narrator):
     affair. Which number an AcceptEx() has does not matter either."""
     parts = [f"{model}: accept, one echo, half-close, stop; by thread"]
     accepts = {match[1] for line in narrator.lines
-               if (match := re.match(r"AcceptEx\(.*, op (\d+)\)", line.call))}
+               if (match := re.match(r"AcceptEx\(.*, op (\d+)\)", line.call) or
+                   re.match(r"op (\d+), key 0,", line.result))}
     any_accept = re.compile(rf"\bop ({'|'.join(accepts) or '-'})\b")
     threads = {}
     for line in map(Line.masked, narrator.lines):
@@ -207,8 +232,8 @@ def golden_text(model, narrator):
     for thread in sorted(threads):
         parts += ["", f"{thread}:", *folded(threads[thread])]
     parts += ["", "calls:"]
-    parts += [f"{count:4} {name}"
-              for name, count in counts_of(narrator.summary).items()]
+    parts += [f"{calls:4} {name}" + (f", {echo} for the echo" if echo else "")
+              for name, (calls, echo) in table_of(narrator.summary).items()]
     return "\n".join(parts) + "\n"
 
 
@@ -553,6 +578,31 @@ def held_back():
     return "\n".join(lines), counts_of(summary)
 
 
+def check_bytes():
+    """Of what a client sends, a trace shows the first bytes, and nothing that
+    changes a terminal or breaks a line of JSON."""
+    sent = b'a"\\\n\r\t\0\x1b[2J\xff, and more'
+    shown = r'"a\"\\\n\r\t\0.[2J., an"...'
+    path = OUT / "bytes.jsonl"
+    with check("trace: the first bytes are shown, and none that a terminal "
+               "obeys"):
+        with Narrator("select", "--trace-file", path) as narrator:
+            with socket.create_connection(
+                    ("127.0.0.1", narrator.server.port), PATIENCE) as client:
+                client.sendall(sent)
+                narrator.until(begins("send(#1"))
+            narrator.stop()
+        told = {line.call.split("(")[0]: line for line in narrator.lines
+                if line.function in ("on_readable", "on_writable") and
+                not line.result.startswith("0, end")}
+        if told["recv"].result != f"{len(sent)} bytes {shown}" or \
+                told["send"].call != f"send(#1, {shown}, {len(sent)})":
+            fail(f"{told}")
+        if not any(rec.get("arguments") == told["send"].call[5:-1] for rec in
+                   map(json.loads, path.read_text().splitlines())):
+            fail("the .jsonl does not have the same bytes")
+
+
 def check_command_line():
     server = BUILD / "bin" / "select.exe"
 
@@ -608,10 +658,7 @@ def echo_parts(runs):
     parts = {}
     for model, (_, steps) in runs.items():
         told = [line.masked() for line in steps["echo"]]
-        # A call that waits is told twice: count it where it ends.
-        ended = [re.match(r"(\w+)(\(|$)", line.call) for line in told
-                 if line.result != "waits"]
-        names = [(match[1], match[2] == "") for match in ended if match]
+        names = calls_of(told)
         rows.append(f"| [{model}](../{model}/{model}.c) | " +
                     ", ".join(f"`{name}`" for name, _ in names) +
                     f" | {len(names)} | {sum(wait for _, wait in names)} |")
@@ -692,6 +739,8 @@ def main():
             narrator, steps = scripted_run(model, "--trace-file", path)
             compare(GOLDEN / f"{model}.txt", golden_text(model, narrator))
             runs[model] = narrator, steps
+        with check(f"trace: {model}: the table tells the echo from the rest"):
+            for_echoes_agree(narrator, steps)
         with check(f"trace: {model}: the viewer shows each of them"):
             [seen] = view([path])
             events_agree(path, seen, counts_of(narrator.summary))
@@ -704,6 +753,7 @@ def main():
     if len(runs) == len(MODELS):
         check_pages(runs)
     check_ends()
+    check_bytes()
     check_command_line()
     check_oracle()
     finish()
