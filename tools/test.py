@@ -86,6 +86,7 @@ PARTS = {
         "dist", "grader")},
     "lanes": [Job("", *python("lanes"), seconds=25)],
     "docs": [Job("", *python("docs"), seconds=70)],
+    "start_here": [Job("", *python("start_here"), seconds=35)],
     "unit": [Job("", WINE, "build/tests/unit.exe", seconds=15)],
     "echo_client": [Job("", *python("echo_client"), seconds=20)],
     "echo_load": [Job("", *python("echo_load"), seconds=75)],

@@ -8,6 +8,8 @@
 - Every `file.c:function` is there.
 - Every command in a fenced block is one that works: the program exists and
   knows its options, make knows its target.
+- A command for Windows stands there for bash too, which does not understand
+  its backslashes.
 - A block between `<!-- run: build\\experiments\\x.exe -->` and `<!-- end -->`
   shows what that program prints. (Blocks with other names after "run:" are
   tests/servers/trace/trace.py's.)
@@ -29,7 +31,7 @@ from suite import (BUILD, MODELS, ROOT, WINE, Failed, check, fail, finish, run, 
                    tree)
 
 UPDATE = "--update" in sys.argv[1:]
-FENCE = re.compile(r"^```.*?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 RUN = re.compile(r"(<!-- run: build\\(\w+)\\(\w+)\.exe(.*?) -->\n```\n)(.*?)"
                  r"(```\n<!-- end -->)", re.DOTALL)
 
@@ -155,6 +157,16 @@ def bad_commands(page):
                 yield f"{named(page)}: {line.strip()}: {why}"
 
 
+def bad_twins(page):
+    lines = [line.strip() for block in
+             FENCE.findall(page.read_text(encoding="utf-8"))
+             for line in block.splitlines()]
+    for line in lines:
+        twin = "tools/wine.sh " + line.replace("\\", "/")
+        if line.startswith("build\\") and twin not in lines:
+            yield f"{named(page)}: {line}: there is no line {twin}"
+
+
 def bad_tools(page):
     """Our own tools and their options, in text and in commands."""
     for tool, options in re.findall(r"\b(tools/\w+\.py)((?: --[a-z-]+)*)",
@@ -242,11 +254,14 @@ def readme_shows_the_suite():
 # ---- all of it -------------------------------------------------------------
 
 RULES = {"links": bad_links, "names from the code": bad_references,
-         "commands": bad_commands, "tools": bad_tools}
+         "commands": bad_commands, "commands for bash": bad_twins,
+         "tools": bad_tools}
 # A page that breaks each rule.
 WRONG = {"links": "[a](nowhere.md)", "names from the code":
          "`select.c:no_such_function`", "commands":
          "```\nbuild\\bin\\select.exe --no-such-option\n```",
+         "commands for bash": "```\nbuild\\bin\\select.exe\n"
+         "tools/wine.sh build/bin/iocp.exe\n```",
          "tools": "`tools/trace_cost.py --no-such-option`"}
 
 
