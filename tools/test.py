@@ -109,6 +109,7 @@ PARTS = {
                 Job("others", *python("compare", "-quick",
                                       "-troubles"), seconds=130, wide=True,
                     after="quick")],
+    "hostile": [Job("", *python("hostile"), seconds=60)],
     "report": [Job("", *python("report"), seconds=70)],
     "sanitize": [Job("build", *python("sanitize", "--build"),
                      seconds=60),

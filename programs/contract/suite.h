@@ -95,7 +95,7 @@ struct target {
     struct server_process *process; /* NULL with --connect */
     struct sockaddr_storage address;
     struct server_ready ready;
-    size_t stderr_seen; /* searched for sanitizer reports up to here */
+    uint64_t stderr_seen; /* searched for sanitizer reports up to here */
 };
 
 struct step {

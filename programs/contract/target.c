@@ -314,19 +314,16 @@ void expect_exit(struct test *t, unsigned long code, unsigned long ms,
  * A report is a failure of the case that has caused it. */
 static bool sanitizer_report(struct target *target, char *why, size_t size)
 {
-    char *err = server_output(target->process, SERVER_STDERR);
+    char *err = server_output_since(target->process, SERVER_STDERR,
+                                    &target->stderr_seen);
     if (err == NULL)
         suite_broken("out of memory");
-    size_t len = strlen(err);
-    const char *from =
-        err + (target->stderr_seen < len ? target->stderr_seen : len);
-    const char *found = strstr(from, "Sanitizer:");
+    const char *found = strstr(err, "Sanitizer:");
     if (found == NULL)
-        found = strstr(from, "runtime error:");
+        found = strstr(err, "runtime error:");
     if (found != NULL)
         snprintf(why, size, "the server's sanitizer reports: %.*s", TAIL,
                  found);
-    target->stderr_seen = len;
     free(err);
     return found != NULL;
 }

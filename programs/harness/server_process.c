@@ -15,7 +15,19 @@
 #include "programs/harness/server_process.h"
 #include "programs/harness/text.h"
 
-enum { REAP_MS = 10 * 1000, RETRY_MS = 20, HEAR_MS = 2000 };
+enum { REAP_MS = 10 * 1000, RETRY_MS = 20, HEAR_MS = 2000, HELD_MS = 500 };
+
+/* What is kept of a server that prints more than anybody wants: the first
+ * KEPT bytes, and the last KEPT bytes or up to twice as many. */
+enum { KEPT = 1024 * 1024, KEPT_IN_ALL = 3 * KEPT };
+
+/* Before new output is searched, we go back that far: what is searched for may
+ * have begun there. No ready line is longer. */
+enum { OVERLAP = 4096 };
+
+/* A server and all that it starts; enough for a build of any language, and too
+ * few to fill the machine. */
+enum { PROCESSES_MOST = 64 };
 
 /* One pipe that the server prints into, with the thread that empties it. */
 struct capture {
@@ -25,6 +37,7 @@ struct capture {
 
     /* under server->lock */
     struct text text;
+    uint64_t left_out; /* bytes between the first KEPT and the rest */
     bool ended;
 };
 
@@ -163,12 +176,22 @@ static void attributes_free(LPPROC_THREAD_ATTRIBUTE_LIST list)
 }
 
 /* A job that ends its processes when its last handle is closed, which the
- * system does for us if we crash. */
+ * system does for us if we crash. A crash of theirs opens no window that waits
+ * for somebody to close it. docs/grading.md says what else the limits mean. */
 static HANDLE job_make(void)
 {
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limit = {0};
-    limit.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+    JOBOBJECT_BASIC_UI_RESTRICTIONS window = {
+        JOB_OBJECT_UILIMIT_DESKTOP | JOB_OBJECT_UILIMIT_DISPLAYSETTINGS |
+        JOB_OBJECT_UILIMIT_EXITWINDOWS | JOB_OBJECT_UILIMIT_SYSTEMPARAMETERS};
+    limit.BasicLimitInformation.LimitFlags =
+        JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_ACTIVE_PROCESS |
+        JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION;
+    limit.BasicLimitInformation.ActiveProcessLimit = PROCESSES_MOST;
     HANDLE job = CreateJobObjectW(NULL, NULL);
+    if (job != NULL) /* without these limits it still ends its processes */
+        (void)SetInformationJobObject(job, JobObjectBasicUIRestrictions,
+                                      &window, sizeof window);
     if (job != NULL &&
         !SetInformationJobObject(job, JobObjectExtendedLimitInformation, &limit,
                                  sizeof limit))
@@ -217,10 +240,37 @@ static bool process_create(struct server_process *server,
     return ok;
 }
 
-static bool capture_keep(struct capture *capture, const char *bytes, size_t len)
+/* Under the lock. When there is no more room, only the last KEPT bytes behind
+ * the first ones stay. */
+static void capture_make_room(struct capture *capture, size_t len)
+{
+    struct text *text = &capture->text;
+    if (text->len + len <= KEPT_IN_ALL)
+        return;
+    size_t less = text->len - 2 * KEPT;
+    memmove(text->bytes + KEPT, text->bytes + KEPT + less, KEPT);
+    text->len -= less;
+    capture->left_out += less;
+}
+
+/* The place in capture->text of byte `at` of the stream, or of the first byte
+ * behind it that is still there. Under the lock. */
+static size_t capture_place(const struct capture *capture, uint64_t at)
+{
+    if (at < KEPT)
+        return (size_t)at;
+    return at < KEPT + capture->left_out ? KEPT
+                                         : (size_t)(at - capture->left_out);
+}
+
+static bool capture_keep(struct capture *capture, char *bytes, size_t len)
 {
     struct server_process *server = capture->server;
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] == '\0')
+            bytes[i] = '?'; /* it would hide all that follows */
     AcquireSRWLockExclusive(&server->lock);
+    capture_make_room(capture, len);
     text_add(&capture->text, bytes, len);
     bool kept = !capture->text.failed;
     ReleaseSRWLockExclusive(&server->lock);
@@ -366,6 +416,19 @@ static bool wait_change(struct server_process *server, double deadline)
            SleepConditionVariableSRW(&server->changed, &server->lock, left, 0);
 }
 
+/* Whether `found` finds something in what was printed since byte `*searched`.
+ * Under the lock. */
+static bool capture_search(const struct capture *capture, uint64_t *searched,
+                           bool (*found)(const char *text, void *arg),
+                           void *arg)
+{
+    const struct text *text = &capture->text;
+    uint64_t from = *searched > OVERLAP ? *searched - OVERLAP : 0;
+    *searched = text->len + capture->left_out;
+    return text->bytes != NULL &&
+           found(text->bytes + capture_place(capture, from), arg);
+}
+
 /* Wait until `found` says that what the stream has printed so far is enough. */
 static enum server_wait wait_until(struct server_process *server,
                                    enum server_stream stream,
@@ -375,8 +438,9 @@ static enum server_wait wait_until(struct server_process *server,
     double deadline = clock_ms() + timeout;
     struct capture *capture = &server->captures[stream];
     enum server_wait result = SERVER_WAIT_OK;
+    uint64_t searched = 0;
     AcquireSRWLockExclusive(&server->lock);
-    while (capture->text.bytes == NULL || !found(capture->text.bytes, arg)) {
+    while (!capture_search(capture, &searched, found, arg)) {
         if (capture->ended) {
             result = SERVER_WAIT_EXITED;
             break;
@@ -402,18 +466,47 @@ enum server_wait server_wait_text(struct server_process *server,
     return wait_until(server, stream, text_is_there, (void *)text, timeout);
 }
 
+/* The text, for a caller that frees it; NULL when out of memory. */
+static char *text_taken(struct text *text)
+{
+    if (!text->failed)
+        return text->bytes;
+    free(text->bytes);
+    return NULL;
+}
+
 char *server_output(struct server_process *server, enum server_stream stream)
 {
     struct capture *capture = &server->captures[stream];
+    const struct text *kept = &capture->text;
+    struct text copy = {0};
+    char note[80] = "";
     AcquireSRWLockShared(&server->lock);
-    size_t len = capture->text.len;
-    char *copy = malloc(len + 1);
-    if (copy != NULL && len > 0)
-        memcpy(copy, capture->text.bytes, len);
-    if (copy != NULL)
-        copy[len] = '\0';
+    size_t head = kept->len < KEPT ? kept->len : KEPT;
+    if (capture->left_out > 0)
+        snprintf(note, sizeof note, "\n... (%llu bytes left out) ...\n",
+                 (unsigned long long)capture->left_out);
+    if (head > 0)
+        text_add(&copy, kept->bytes, head);
+    text_add(&copy, note, strlen(note));
+    if (kept->len > head)
+        text_add(&copy, kept->bytes + head, kept->len - head);
     ReleaseSRWLockShared(&server->lock);
-    return copy;
+    return text_taken(&copy);
+}
+
+char *server_output_since(struct server_process *server,
+                          enum server_stream stream, uint64_t *since)
+{
+    struct capture *capture = &server->captures[stream];
+    struct text copy = {0};
+    AcquireSRWLockShared(&server->lock);
+    size_t from = capture_place(capture, *since);
+    text_add(&copy, from < capture->text.len ? capture->text.bytes + from : "",
+             capture->text.len - from);
+    *since = capture->text.len + capture->left_out;
+    ReleaseSRWLockShared(&server->lock);
+    return text_taken(&copy);
 }
 
 static const char listening[] = ": listening on ";
@@ -427,13 +520,11 @@ static void copy_part(char *out, size_t size, const char *from, const char *to)
     out[len] = '\0';
 }
 
-/* Take apart a line that holds `listening`. False if it is something else. */
-static bool ready_parse(const char *line, const char *end,
+/* Take apart a line that holds `listening` at `mark`. False if it is something
+ * else. */
+static bool ready_parse(const char *line, const char *mark, const char *end,
                         struct server_ready *ready)
 {
-    const char *mark = strstr(line, listening);
-    if (mark == NULL || mark > end)
-        return false;
     const char *address = mark + sizeof listening - 1;
     const char *comma = address;
     while (comma < end && *comma != ',' && *comma != ' ')
@@ -464,9 +555,16 @@ static bool ready_parse(const char *line, const char *end,
 /* Look for a whole ready line in what was printed, and take it apart. */
 static bool ready_is_there(const char *text, void *ready)
 {
-    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
-        if (ready_parse(text, end, ready))
+    for (const char *mark = text; (mark = strstr(mark, listening)) != NULL;
+         mark++) {
+        const char *line = mark, *end = strchr(mark, '\n');
+        while (line > text && line[-1] != '\n')
+            line--;
+        if (end == NULL)
+            return false;
+        if (ready_parse(line, mark, end, ready))
             return true;
+    }
     return false;
 }
 
@@ -482,8 +580,11 @@ unsigned short server_free_port(void)
     SOCKET sock = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
     struct sockaddr_in address = {.sin_family = AF_INET};
     int len = sizeof address;
+    BOOL alone = TRUE; /* nor may anybody have it in another way */
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     bool ok = sock != INVALID_SOCKET &&
+              setsockopt(sock, SOL_SOCKET, SO_EXCLUSIVEADDRUSE,
+                         (const char *)&alone, sizeof alone) == 0 &&
               bind(sock, (struct sockaddr *)&address, len) == 0 &&
               getsockname(sock, (struct sockaddr *)&address, &len) == 0;
     int err = WSAGetLastError();
@@ -634,6 +735,16 @@ bool server_press_helper(int argc, char **argv, int *exit_code)
     return true;
 }
 
+/* Whether other processes of its job live, now that it has ended itself. */
+static bool left_a_child(struct server_process *server)
+{
+    JOBOBJECT_BASIC_ACCOUNTING_INFORMATION info = {0};
+    return QueryInformationJobObject(server->job,
+                                     JobObjectBasicAccountingInformation, &info,
+                                     sizeof info, NULL) &&
+           info.ActiveProcesses > 0;
+}
+
 enum server_wait server_wait_exit(struct server_process *server,
                                   unsigned long timeout,
                                   unsigned long *exit_code)
@@ -642,10 +753,11 @@ enum server_wait server_wait_exit(struct server_process *server,
     if (WaitForSingleObject(server->process, timeout) != WAIT_OBJECT_0 ||
         !GetExitCodeProcess(server->process, &code))
         return SERVER_WAIT_TIMEOUT;
-    /* The process has ended. The rest in its pipes is read quickly, unless a
-     * child of its own holds them open. */
-    for (size_t i = 0; i < 2; i++)
-        (void)WaitForSingleObject(server->captures[i].thread, REAP_MS);
+    /* The process has ended. The rest in its pipes is read quickly, and then
+     * they break. But a child of its own may hold them open for ever. */
+    HANDLE readers[] = {server->captures[0].thread, server->captures[1].thread};
+    (void)WaitForMultipleObjects(2, readers, TRUE,
+                                 left_a_child(server) ? HELD_MS : REAP_MS);
     *exit_code = code;
     return SERVER_WAIT_OK;
 }
@@ -660,11 +772,20 @@ unsigned long server_pid(struct server_process *server)
     return server->pid;
 }
 
-/* True when the reader has ended and its memory may be freed. */
+/* True when the reader has ended and its memory may be freed. The job has ended
+ * all that could hold the pipe open, except a process that got out of the job.
+ * That one's read is cancelled; again and again, because the thread may be on
+ * its way into the call. */
 static bool capture_join(struct capture *capture)
 {
-    return capture->thread == NULL ||
-           WaitForSingleObject(capture->thread, REAP_MS) == WAIT_OBJECT_0;
+    double deadline = clock_ms() + REAP_MS;
+    bool ended = capture->thread == NULL;
+    while (!ended && clock_left(deadline) > 0) {
+        ended = WaitForSingleObject(capture->thread, HELD_MS) == WAIT_OBJECT_0;
+        if (!ended)
+            CancelSynchronousIo(capture->thread);
+    }
+    return ended;
 }
 
 void server_free(struct server_process *server)
@@ -673,9 +794,10 @@ void server_free(struct server_process *server)
         return;
     server_leave_unread(server, false);
     server_close_stdin(server);
-    if (server->process != NULL && server_alive(server)) {
-        /* The job also ends processes that the server may have started. The
-         * call fails for a process that was not assigned yet. */
+    if (server->process != NULL) {
+        /* The job also ends processes that the server has started, when it has
+         * ended itself. The call fails for a process that was not assigned
+         * yet. */
         TerminateJobObject(server->job, 1);
         TerminateProcess(server->process, 1);
         (void)WaitForSingleObject(server->process, REAP_MS);

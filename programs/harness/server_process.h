@@ -4,8 +4,9 @@
  * compare.exe. The server runs in a job object that ends with its last handle.
  * So no process is left behind, even when the driver crashes. Its standard
  * input is a pipe that we hold (closing it stops a server started with
- * --stop-on-eof); two threads collect what it prints, without limit, and it can
- * be read at any time.
+ * --stop-on-eof); two threads collect what it prints, and it can be read at any
+ * time. Of a server that prints without end the first and the last MiB are
+ * kept. A zero byte arrives as a question mark.
  *
  * One thread owns a server_process and makes all calls on it. Times are in
  * milliseconds. Nothing here prints or ends the process: a failure is put into
@@ -74,8 +75,9 @@ enum server_wait server_wait_ready(struct server_process *server,
                                    struct server_ready *ready,
                                    unsigned long timeout);
 
-/* A port of 127.0.0.1 that nobody uses just now, for a server that cannot
- * choose one itself; 0, with WSAGetLastError(), when there is none. */
+/* A port of 127.0.0.1 that nobody uses just now. A server that is told this
+ * port and listens there is no program that was there before. 0, with
+ * WSAGetLastError(), when there is none. */
 unsigned short server_free_port(void);
 
 /* For a server that prints no ready line: try to connect to 127.0.0.1:port
@@ -97,6 +99,11 @@ void server_leave_unread(struct server_process *server, bool unread);
  * out of memory. */
 char *server_output(struct server_process *server, enum server_stream stream);
 
+/* The same, of what was printed since byte `*since` of that stream and is still
+ * kept; *since is moved to its end. */
+char *server_output_since(struct server_process *server,
+                          enum server_stream stream, uint64_t *since);
+
 /* Close its standard input. Harmless the second time. */
 void server_close_stdin(struct server_process *server);
 
@@ -114,7 +121,8 @@ bool server_press(struct server_process *server, enum server_key key, char *why,
 bool server_press_helper(int argc, char **argv, int *exit_code);
 
 /* Wait for the process to end and for the last text that it printed. OK fills
- * *exit_code; otherwise TIMEOUT. */
+ * *exit_code; otherwise TIMEOUT. What it has started may still run: only
+ * server_free() ends that. */
 enum server_wait server_wait_exit(struct server_process *server,
                                   unsigned long timeout,
                                   unsigned long *exit_code);
