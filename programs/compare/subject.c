@@ -78,13 +78,14 @@ static bool start_process(struct running *r, bool ours, char *why, size_t size)
 {
     struct subject *s = r->subject;
     struct arguments arguments;
-    struct server_ready ready = {.port = server_free_port()};
-    if (ready.port == 0) {
+    unsigned short told = server_free_port();
+    struct server_ready ready = {.port = told};
+    if (told == 0) {
         say(why, size, "there is no free port: %s",
             err_name((unsigned long)WSAGetLastError()));
         return false;
     }
-    arguments_make(&arguments, s, ours, ready.port);
+    arguments_make(&arguments, s, ours, told);
     struct server_start how = {.exe = s->path,
                                .args = arguments.items,
                                .arg_count = arguments.count,
@@ -97,15 +98,18 @@ static bool start_process(struct running *r, bool ours, char *why, size_t size)
         s->command_line == COMMAND_LINE_UNKNOWN ? TRY_MS : PATIENCE_MS;
     enum server_wait got =
         ours ? server_wait_ready(r->process, &ready, patience)
-             : server_wait_accepting(r->process, ready.port, patience);
+             : server_wait_accepting(r->process, told, patience);
     snprintf(r->host, sizeof r->host, "127.0.0.1");
-    r->port = ready.port;
-    if (got == SERVER_WAIT_OK)
+    r->port = told;
+    /* Somebody else may listen on another port, who is not to be measured. */
+    if (got == SERVER_WAIT_OK && ready.port == told)
         return true;
     say(why, size,
         got == SERVER_WAIT_EXITED ? "it ended before it was ready"
-        : ours                    ? "it prints no ready line"
-               : "it accepts nobody on the port it is given");
+        : got == SERVER_WAIT_OK ? "its ready line names another port than the "
+                                  "one it was told"
+        : ours                  ? "it prints no ready line"
+                                : "it accepts nobody on the port it is given");
     subject_abandon(r, why, size);
     return false;
 }

@@ -86,8 +86,9 @@ struct suite {
     uint64_t seed;
     double scale;
 
-    bool full;     /* it understands the suite's options */
-    char name[32]; /* from its ready line; "" without one */
+    bool full;       /* it understands the suite's options */
+    bool ready_line; /* it prints one, though not a right one */
+    char name[32];   /* from its ready line; "" without one */
 };
 
 /* A server under test; its address is where peers of the case connect. */

@@ -114,46 +114,112 @@ static void say_output(char *why, size_t size, const char *what,
     free(err);
 }
 
-static bool set_address(struct target *target)
+/* The value of the last --name VALUE, --name=VALUE or -n VALUE in the list: the
+ * one that counts. NULL without one. */
+static const char *last_value(const struct arg_list *list, const char *brief,
+                              const char *name)
 {
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&target->address;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target->address;
-    const char *text = target->ready.address;
-    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        /* 0.0.0.0 is an address to listen on, not to connect to. */
-        if (v4->sin_addr.s_addr == htonl(INADDR_ANY))
-            v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    } else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-    } else {
-        return false;
+    const char *value = NULL;
+    size_t len = strlen(name);
+    for (size_t i = 0; i < list->count; i++) {
+        const char *item = list->items[i];
+        bool alone = strcmp(item, name) == 0 || strcmp(item, brief) == 0;
+        if (alone && i + 1 < list->count)
+            value = list->items[++i];
+        else if (strncmp(item, name, len) == 0 && item[len] == '=')
+            value = item + len + 1;
     }
-    v4->sin_port = htons(target->ready.port);
-    return true;
+    return value;
+}
+
+/* False: the text is no address. */
+static bool read_ip(const char *text, struct sockaddr_storage *address)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)address;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
+    memset(address, 0, sizeof *address);
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1)
+        v4->sin_family = AF_INET;
+    else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1)
+        v6->sin6_family = AF_INET6;
+    return address->ss_family != 0;
+}
+
+/* 0.0.0.0 and :: are addresses to listen on, not to connect to. */
+static void any_to_loopback(struct sockaddr_storage *address)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)address;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
+    if (v4->sin_family == AF_INET && v4->sin_addr.s_addr == htonl(INADDR_ANY))
+        v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (v6->sin6_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr))
+        v6->sin6_addr.s6_addr[15] = 1;
+}
+
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+    return v4->sin_family == AF_INET ? ntohl(v4->sin_addr.s_addr) >> 24 == 127
+                                     : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+/* The ready line is only the server's word. Somebody else who listens at what
+ * it names would get some thousand connections, and be graded for the server.
+ * So the port has to be the one that it was told, on which nobody listened when
+ * it was started; and the address is of this machine alone, unless our own
+ * arguments say another one. */
+static bool is_where_it_was_told(const struct target *target,
+                                 const struct arg_list *list)
+{
+    const char *port = last_value(list, "-p", "--port");
+    const char *bound = last_value(list, "-b", "--bind");
+    struct sockaddr_storage told;
+    if (port == NULL || strtoul(port, NULL, 10) != target->ready.port)
+        return false;
+    if (is_loopback(&target->address))
+        return true;
+    return bound != NULL && read_ip(bound, &told) &&
+           memcmp(&told, &target->address, sizeof told) == 0;
 }
 
 /* Wait until the server serves; fills target->address. */
 static bool wait_serving(struct suite *suite, struct target *target,
-                         unsigned short port, char *why, size_t size)
+                         const struct arg_list *list, unsigned short port,
+                         char *why, size_t size)
 {
     unsigned long ms = (unsigned long)(READY_MS * suite->scale);
+    struct server_ready *ready = &target->ready;
     enum server_wait result;
     if (suite->full) {
-        result = server_wait_ready(target->process, &target->ready, ms);
+        result = server_wait_ready(target->process, ready, ms);
     } else {
         result = server_wait_accepting(target->process, port, ms);
-        snprintf(target->ready.address, sizeof target->ready.address,
-                 "127.0.0.1");
-        target->ready.port = port;
+        snprintf(ready->address, sizeof ready->address, "127.0.0.1");
+        ready->port = port;
     }
-    if (result == SERVER_WAIT_OK && set_address(target))
-        return true;
-    say_output(why, size,
-               result == SERVER_WAIT_EXITED ? "the server ended at once"
-               : suite->full                ? "no ready line in time"
-                             : "the server accepts nobody on its --port",
-               target->process);
+    const char *what = result == SERVER_WAIT_EXITED ? "the server ended at once"
+                       : suite->full
+                           ? "no ready line in time"
+                           : "the server accepts nobody on its --port";
+    char text[200];
+    if (result == SERVER_WAIT_OK) {
+        bool read = read_ip(ready->address, &target->address);
+        any_to_loopback(&target->address);
+        if (read && (!suite->full || is_where_it_was_told(target, list))) {
+            /* The port sits at the same place in both kinds of address. */
+            ((struct sockaddr_in *)&target->address)->sin_port =
+                htons(ready->port);
+            return true;
+        }
+        suite->ready_line = true;
+        snprintf(text, sizeof text,
+                 "its ready line names %s port %u, but it was told --port %u: "
+                 "nobody connects to another place",
+                 ready->address, ready->port, port);
+        what = text;
+    }
+    say_output(why, size, what, target->process);
     return false;
 }
 
@@ -166,7 +232,7 @@ struct target *target_start(struct suite *suite, unsigned flags,
         target->address = suite->connect_to;
         return target;
     }
-    unsigned short port = suite->full ? 0 : free_port();
+    unsigned short port = free_port();
     char port_text[8];
     snprintf(port_text, sizeof port_text, "%u", port);
     struct arg_list list = usual_args(suite, flags, port_text, args);
@@ -175,8 +241,8 @@ struct target *target_start(struct suite *suite, unsigned flags,
                                  .arg_count = list.count,
                                  .console = (flags & TARGET_CONSOLE) != 0};
     target->process = server_start(&start, why, size);
-    bool ok =
-        target->process != NULL && wait_serving(suite, target, port, why, size);
+    bool ok = target->process != NULL &&
+              wait_serving(suite, target, &list, port, why, size);
     free_args(&list);
     if (ok)
         return target;
@@ -209,7 +275,7 @@ bool suite_probe(struct suite *suite, char *why, size_t size)
 {
     suite->full = !suite->connect_given;
     struct target *target = target_start(suite, TARGET_PLAIN, NULL, why, size);
-    if (target == NULL && suite->full && !suite->strict) {
+    if (target == NULL && suite->full && !suite->strict && !suite->ready_line) {
         suite->full = false;
         target = target_start(suite, TARGET_PLAIN, NULL, why, size);
     }
