@@ -31,6 +31,7 @@
 #include "programs/compare/measurement.h"
 #include "programs/compare/counts.h"
 #include "programs/compare/report.h"
+#include "programs/harness/output_file.h"
 
 static volatile LONG stopping; /* Ctrl+C */
 static bool is_console;        /* standard output */
@@ -183,7 +184,8 @@ static bool all_right(const struct comparison *c, bool *any)
     return all && *any;
 }
 
-static bool write_reports(const struct comparison *c, struct output *outputs)
+static bool write_reports(const struct comparison *c,
+                          struct output_file *outputs)
 {
     report_page(c, outputs[0].file);
     if (outputs[1].file != NULL)
@@ -196,9 +198,14 @@ static bool write_reports(const struct comparison *c, struct output *outputs)
     return kept;
 }
 
-static bool open_outputs(const struct options *o, struct output *outputs)
+static bool open_outputs(const struct options *o, struct output_file *outputs)
 {
     const char *names[] = {o->report, o->json, o->csv};
+    if (output_same(names[0], names[1]) || output_same(names[0], names[2]) ||
+        output_same(names[1], names[2])) {
+        err_print("--report, --json and --csv need a file each");
+        return false;
+    }
     for (size_t i = 0; i < 3; i++) {
         if (output_open(&outputs[i], names[i]))
             continue;
@@ -209,7 +216,7 @@ static bool open_outputs(const struct options *o, struct output *outputs)
     return true;
 }
 
-static int finish(const struct comparison *c, struct output *outputs)
+static int finish(const struct comparison *c, struct output_file *outputs)
 {
     bool any = false;
     bool right = all_right(c, &any);
@@ -232,7 +239,7 @@ static int finish(const struct comparison *c, struct output *outputs)
 
 int main(int argc, char **argv)
 {
-    struct output outputs[3];
+    struct output_file outputs[3];
     struct comparison comparison;
     DWORD mode = 0;
     args_begin(&argc, &argv);

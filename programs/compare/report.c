@@ -10,79 +10,6 @@
 #include "common/utf8.h"
 #include "programs/compare/report.h"
 
-/* ---- files ------------------------------------------------------------- */
-
-static bool cannot(const char *what, const char *name, unsigned long code)
-{
-    char text[320];
-    err_describe(code, text, sizeof text);
-    err_print("cannot %s %s: %s", what, name, text);
-    return false;
-}
-
-static void close_output(struct output *o)
-{
-    free(o->place);
-    free(o->part);
-    o->file = NULL;
-}
-
-bool output_open(struct output *o, const char *name)
-{
-    *o = (struct output){.name = name};
-    if (name == NULL)
-        return true;
-    size_t size = strlen(name) + sizeof ".part";
-    char *part = malloc(size);
-    if (part == NULL)
-        die_call("malloc", WSA_NOT_ENOUGH_MEMORY);
-    snprintf(part, size, "%s.part", name);
-    o->place = utf8_path(name);
-    o->part = utf8_path(part);
-    free(part);
-    if (o->place == NULL || o->part == NULL)
-        die_call("malloc", WSA_NOT_ENOUGH_MEMORY);
-
-    /* Is the place itself free, or a file that may be replaced? */
-    DWORD attributes = GetFileAttributesW(o->place);
-    bool taken =
-        attributes != INVALID_FILE_ATTRIBUTES &&
-        (attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY));
-    o->file = taken ? NULL : _wfopen(o->part, L"wb");
-    if (o->file != NULL)
-        return true;
-    cannot("write", name, taken ? ERROR_ACCESS_DENIED : GetLastError());
-    close_output(o);
-    return false;
-}
-
-bool output_keep(struct output *o)
-{
-    if (o->file == NULL)
-        return true;
-    bool kept = ferror(o->file) == 0;
-    kept = fclose(o->file) == 0 && kept;
-    if (!kept) {
-        DeleteFileW(o->part);
-        cannot("write all of", o->name, ERROR_DISK_FULL);
-    } else if (!MoveFileExW(o->part, o->place, MOVEFILE_REPLACE_EXISTING)) {
-        unsigned long code = GetLastError();
-        err_print("it is kept as %s.part", o->name);
-        kept = cannot("replace", o->name, code);
-    }
-    close_output(o);
-    return kept;
-}
-
-void output_drop(struct output *o)
-{
-    if (o->file == NULL)
-        return;
-    fclose(o->file);
-    DeleteFileW(o->part);
-    close_output(o);
-}
-
 /* ---- JSON -------------------------------------------------------------- */
 
 static char *clean_copy(const char *text)
@@ -327,19 +254,22 @@ void report_page(const struct comparison *c, FILE *out)
 
 /* ---- CSV --------------------------------------------------------------- */
 
-/* Quotes where needed. A text that a spreadsheet would run is made plain
- * text. */
+/* Quotes where needed. A text that a spreadsheet would run is made plain text.
+ * In many countries a spreadsheet takes the semicolon for the end of a cell, and
+ * then no quote is where it expects one: so a formula may begin in the middle of
+ * a text. */
 static void put_cell(const char *raw, FILE *out)
 {
     char *clean = clean_copy(raw);
     const char *text = clean;
-    bool formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
-    bool quoted = strpbrk(text, ",\"\r\n") != NULL;
+    bool begins = true; /* here a cell may begin */
+    bool quoted = strpbrk(text, ",;\"\t\r\n") != NULL;
     if (quoted)
         fputc('"', out);
-    if (formula)
-        fputc('\'', out);
     for (; *text != '\0'; text++) {
+        if (begins && strchr("=+-@\t\r", *text) != NULL)
+            fputc('\'', out);
+        begins = strchr(";\t\r\n", *text) != NULL;
         if (*text == '"')
             fputc('"', out);
         fputc(*text, out);
