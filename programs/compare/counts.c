@@ -43,6 +43,19 @@ static struct call *find_call(struct counts *counts, const char *name)
     return call;
 }
 
+/* The table is the server's own, and it may say anything: a name of a function
+ * has no other characters, and a count is a number. */
+static bool is_name(const char *name)
+{
+    return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "0123456789_") == strlen(name);
+}
+
+static bool is_count(double count)
+{
+    return count >= 0 && count < 1e15; /* false for NAN, too */
+}
+
 /* If there is a table behind the summary, add its numbers, multiplied by
  * `factor`. Each of its lines has a name and a number. */
 static void add_table(struct counts *counts, const char *text, double factor)
@@ -52,7 +65,7 @@ static void add_table(struct counts *counts, const char *text, double factor)
         char name[64];
         double count = 0;
         if (sscanf(++line, " %63s %lf", name, &count) != 2 ||
-            strcmp(name, "together") == 0)
+            strcmp(name, "together") == 0 || !is_name(name) || !is_count(count))
             break;
         struct call *call = find_call(counts, name);
         if (call != NULL)

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "programs/compare/subject.h"
+#include "programs/harness/text.h"
 
 enum { ARGS_MOST = 64, TRY_MS = 5000 };
 
@@ -177,9 +178,12 @@ static void add_last_words(struct server_process *process, char *why,
 {
     char *said = server_output(process, SERVER_STDERR);
     size_t len = strlen(why);
-    if (said != NULL && said[0] != '\0')
-        snprintf(why + len, size - len, "; it said: %.*s",
-                 (int)strcspn(said, "\r\n"), said);
+    if (said != NULL)
+        said[strcspn(said, "\r\n")] = '\0';
+    if (said != NULL && said[0] != '\0') {
+        text_make_plain(said);
+        snprintf(why + len, size - len, "; it said: %s", said);
+    }
     free(said);
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/utf8.h"
 #include "programs/contract/suite.h"
+#include "programs/harness/output_file.h"
 
 void report_steps(FILE *out, const struct test *t)
 {
@@ -170,7 +171,7 @@ static void put_case(FILE *out, const struct suite *suite, const struct test *t)
 }
 
 static void put_totals(FILE *out, const char *element, const char *name,
-                       const struct test *tests, size_t count)
+                       const struct test *tests, size_t count, bool unfinished)
 {
     double took_ms = 0;
     for (size_t i = 0; i < count; i++)
@@ -178,26 +179,86 @@ static void put_totals(FILE *out, const char *element, const char *name,
     fprintf(out, "<%s", element);
     put_attribute(out, "name", name);
     fprintf(out,
-            " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\""
+            " tests=\"%zu\" failures=\"%zu\" errors=\"%d\" skipped=\"%zu\""
             " time=\"%.3f\">\n",
-            count, count_verdict(tests, count, FAILED),
+            count + unfinished, count_verdict(tests, count, FAILED), unfinished,
             count_verdict(tests, count, SKIPPED), took_ms / 1000.0);
 }
 
-bool report_junit(const char *path, const struct suite *suite,
-                  const struct test *tests, size_t count)
+static void put_property(FILE *out, const char *name, const char *value)
 {
-    FILE *out = utf8_create(path);
-    if (out == NULL)
+    fputs("      <property", out);
+    put_attribute(out, "name", name);
+    put_attribute(out, "value", value);
+    fputs("/>\n", out);
+}
+
+/* A reader of JUnit counts this as an error, like a case. */
+static void put_unfinished(FILE *out, const char *reason)
+{
+    fputs("    <testcase classname=\"contract\" name=\"the run as a whole\" "
+          "time=\"0\">\n      <error type=\"unfinished\"",
+          out);
+    put_attribute(out, "message", reason);
+    fputs("/>\n    </testcase>\n", out);
+}
+
+static bool write_junit(const struct suite *suite, const struct test *tests,
+                        size_t count, const char *unfinished)
+{
+    struct output_file file;
+    if (!output_open(&file, suite->junit))
         return false;
+    FILE *out = file.file;
     const char *name = suite->exe != NULL ? suite->exe : "--connect";
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);
-    put_totals(out, "testsuites", "contract", tests, count);
+    put_totals(out, "testsuites", "contract", tests, count, unfinished != NULL);
     fputs("  ", out);
-    put_totals(out, "testsuite", name, tests, count);
+    put_totals(out, "testsuite", name, tests, count, unfinished != NULL);
+    if (suite->graded.sha256[0] != '\0') {
+        fputs("    <properties>\n", out);
+        put_property(out, "exe", suite->graded.path);
+        put_property(out, "sha256", suite->graded.sha256);
+        fputs("    </properties>\n", out);
+    }
     for (size_t i = 0; i < count; i++)
         put_case(out, suite, &tests[i]);
+    if (unfinished != NULL)
+        put_unfinished(out, unfinished);
     fputs("  </testsuite>\n</testsuites>\n", out);
-    bool ok = ferror(out) == 0;
-    return fclose(out) == 0 && ok;
+    return output_keep(&file);
+}
+
+/* What is known so far, for a run that cannot go on. */
+static struct {
+    const struct suite *suite; /* NULL: there is no file, or it is whole */
+    const struct test *tests;
+    size_t count;
+} known;
+
+bool junit_so_far(const struct suite *suite, const struct test *tests,
+                  size_t count)
+{
+    if (suite->junit == NULL)
+        return true;
+    known.suite = suite;
+    known.tests = tests;
+    known.count = count;
+    return write_junit(suite, tests, count,
+                       "unfinished: contract.exe has not come to its end");
+}
+
+bool junit_whole(const struct suite *suite, const struct test *tests,
+                 size_t count)
+{
+    known.suite = NULL;
+    return suite->junit == NULL || write_junit(suite, tests, count, NULL);
+}
+
+void junit_broken(const char *reason)
+{
+    const struct suite *suite = known.suite;
+    known.suite = NULL; /* writing it can break the suite, too */
+    if (suite != NULL)
+        (void)write_junit(suite, known.tests, known.count, reason);
 }

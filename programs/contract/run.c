@@ -9,6 +9,7 @@
 #include "programs/contract/pattern.h"
 #include "programs/contract/peer.h"
 #include "programs/contract/suite.h"
+#include "programs/harness/text.h"
 
 static bool can_run(struct test *t)
 {
@@ -39,7 +40,7 @@ static void check_server(struct test *t)
         char *both = format_text("%s; afterwards %s", t->observed, why);
         free(t->observed);
         t->observed = both;
-        make_plain(t->observed);
+        text_make_plain(t->observed);
         return;
     }
     step(t, "afterwards: connect a new client, send 64 bytes",
@@ -47,19 +48,32 @@ static void check_server(struct test *t)
     free(t->observed);
     t->verdict = FAILED;
     t->observed = format_text("%s", why);
-    make_plain(t->observed);
+    text_make_plain(t->observed);
     t->hint = format_text(
         "The steps above went well, but the server did not survive them. Look "
         "at what it does when such connections end.");
 }
 
-static void make_shared(struct suite *suite, struct target **shared)
+/* A server that did start may not do so once more: it has used something up, or
+ * a process of it still runs. That is tried twice, and only once in a run. */
+static bool make_shared(struct test *t, struct target **shared)
 {
     char why[1024];
-    if (*shared == NULL)
+    struct suite *suite = t->suite;
+    for (int i = 0; i < 2 && *shared == NULL && suite->gone == NULL; i++)
         *shared = target_start(suite, TARGET_PLAIN, NULL, why, sizeof why);
-    if (*shared == NULL)
-        suite_broken("%s", why);
+    if (*shared == NULL && suite->gone == NULL)
+        suite->gone = format_text("%s", why);
+    if (*shared != NULL)
+        return true;
+    step(t, "start the server again", "it starts as it did before");
+    t->verdict = FAILED;
+    t->observed = format_text("%s", suite->gone);
+    text_make_plain(t->observed);
+    t->hint = format_text(
+        "The server started before, and now it does not, so nothing more can "
+        "be tested. What did it leave behind: a file, a lock, a process?");
+    return false;
 }
 
 void test_run(struct test *t, const struct contract_case *what,
@@ -75,7 +89,8 @@ void test_run(struct test *t, const struct contract_case *what,
     if (!can_run(t))
         return;
 
-    make_shared(suite, shared);
+    if (!make_shared(t, shared))
+        return;
     t->target = *shared;
     if (setjmp(t->back) == 0)
         what->run(t);

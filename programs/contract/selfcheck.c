@@ -74,7 +74,7 @@ static int check_one(struct suite *suite, const char *model)
     if (suite_probe(suite, why, sizeof why)) {
         result = run_all(suite);
     } else {
-        make_plain(why);
+        text_make_plain(why);
         printf("it does not start: %s\n", why);
         fprintf(file, "it does not start: %s\n", why);
     }

@@ -73,6 +73,13 @@ extern const struct contract_case e01_echo[], e02_half_close[], e03_push_back[],
 enum { CLAUSES = 13 };
 extern const struct contract_case *const all_cases[CLAUSES];
 
+/* The file that is graded. */
+struct graded {
+    char *path;      /* in full */
+    char sha256[65]; /* in hex digits; empty with --connect */
+    HANDLE file;     /* open until the end, so that nobody can change it */
+};
+
 /* What the command line says, and what was found out about the server. */
 struct suite {
     const char *exe;   /* NULL with --connect */
@@ -89,6 +96,8 @@ struct suite {
     bool full;       /* it understands the suite's options */
     bool ready_line; /* it prints one, though not a right one */
     char name[32];   /* from its ready line; "" without one */
+    char *gone;      /* why it does not start any more, or NULL */
+    struct graded graded;
 };
 
 /* A server under test; its address is where peers of the case connect. */
@@ -210,6 +219,12 @@ unsigned short free_port(void);
 
 /* ---- the runner ----------------------------------------------------------- */
 
+/* Find the exe, read it and keep it open. False, with the reason, when it cannot
+ * be graded (graded.c). */
+bool graded_open(struct graded *graded, const char *exe, char *why,
+                 size_t size);
+void graded_close(struct graded *graded);
+
 /* Find out what the server understands. False when it cannot be tested at all,
  * with the reason. */
 bool suite_probe(struct suite *suite, char *why, size_t size);
@@ -238,11 +253,6 @@ _Noreturn void suite_broken(const char *format, ...) PRINTF_LIKE(1, 2);
 void *xrealloc(void *old, size_t size);
 char *format_text(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* Make the text, in place, one line without control characters; and if it is
- * not UTF-8, one of ASCII. Part of what we print comes from the server, and may
- * hold anything. */
-void make_plain(char *text);
-
 /* Whether --only asks for this case. */
 bool case_wanted(const struct suite *suite, const struct contract_case *what);
 
@@ -264,8 +274,19 @@ int prove(struct suite *suite);
 void report_case(const struct test *t);
 /* What a failed case did and saw. */
 void report_steps(FILE *out, const struct test *t);
-bool report_junit(const char *path, const struct suite *suite,
-                  const struct test *tests, size_t count);
+
+/* The JUnit file, if one is wanted, has at any time what is known: the results
+ * so far with an error that says "unfinished", until the run is whole. A run
+ * that is ended in the middle leaves no old file that could be taken for its
+ * own. False, with the reason on standard error, when it cannot be written. */
+bool junit_so_far(const struct suite *suite, const struct test *tests,
+                  size_t count);
+bool junit_whole(const struct suite *suite, const struct test *tests,
+                 size_t count);
+
+/* The run cannot go on; this is why. */
+void junit_broken(const char *reason);
+
 /* Points per clause, then `N passed, N failed`. Returns the exit code. */
 int report_end(const struct test *tests, size_t count);
 

@@ -183,6 +183,19 @@ static bool is_where_it_was_told(const struct target *target,
            memcmp(&told, &target->address, sizeof told) == 0;
 }
 
+/* It has printed its last, and perhaps ended. */
+static void say_end(char *what, size_t size, struct server_process *process,
+                    unsigned long ms)
+{
+    unsigned long code = 0;
+    char ending[80];
+    if (server_wait_exit(process, ms, &code) == SERVER_WAIT_OK)
+        snprintf(what, size, "the server ended at once, exit code %s",
+                 server_exit_text(code, ending, sizeof ending));
+    else
+        snprintf(what, size, "the server has closed its standard output");
+}
+
 /* Wait until the server serves; fills target->address. */
 static bool wait_serving(struct suite *suite, struct target *target,
                          const struct arg_list *list, unsigned short port,
@@ -198,27 +211,27 @@ static bool wait_serving(struct suite *suite, struct target *target,
         snprintf(ready->address, sizeof ready->address, "127.0.0.1");
         ready->port = port;
     }
-    const char *what = result == SERVER_WAIT_EXITED ? "the server ended at once"
-                       : suite->full
-                           ? "no ready line in time"
-                           : "the server accepts nobody on its --port";
-    char text[200];
-    if (result == SERVER_WAIT_OK) {
-        bool read = read_ip(ready->address, &target->address);
-        any_to_loopback(&target->address);
-        if (read && (!suite->full || is_where_it_was_told(target, list))) {
-            /* The port sits at the same place in both kinds of address. */
-            ((struct sockaddr_in *)&target->address)->sin_port =
-                htons(ready->port);
-            return true;
-        }
-        suite->ready_line = true;
-        snprintf(text, sizeof text,
+    bool good =
+        result == SERVER_WAIT_OK && read_ip(ready->address, &target->address);
+    any_to_loopback(&target->address);
+    if (good && (!suite->full || is_where_it_was_told(target, list))) {
+        /* The port sits at the same place in both kinds of address. */
+        ((struct sockaddr_in *)&target->address)->sin_port = htons(ready->port);
+        return true;
+    }
+    char what[200];
+    suite->ready_line = result == SERVER_WAIT_OK;
+    if (result == SERVER_WAIT_OK)
+        snprintf(what, sizeof what,
                  "its ready line names %s port %u, but it was told --port %u: "
                  "nobody connects to another place",
                  ready->address, ready->port, port);
-        what = text;
-    }
+    else if (result == SERVER_WAIT_EXITED)
+        say_end(what, sizeof what, target->process, ms);
+    else
+        snprintf(what, sizeof what, "%s",
+                 suite->full ? "no ready line in time"
+                             : "the server accepts nobody on its --port");
     say_output(why, size, what, target->process);
     return false;
 }
@@ -319,7 +332,7 @@ void run_server(struct test *t, const char *const *args,
     struct server_process *process = server_start(&start, why, sizeof why);
     free_args(&list);
     if (process == NULL)
-        suite_broken("%s", why);
+        fail(t, "The server started before, and now it does not.", "%s", why);
     bool ended = server_wait_exit(process, limit(t, ANSWER_MS),
                                   &result->exit_code) == SERVER_WAIT_OK;
     result->out = server_output(process, SERVER_STDOUT);
@@ -400,9 +413,9 @@ static bool has_ended(struct target *target, char *why, size_t size)
     if (target->process == NULL ||
         server_wait_exit(target->process, 0, &code) != SERVER_WAIT_OK)
         return false;
-    char what[64];
-    snprintf(what, sizeof what, "the server has ended, exit code %lu (0x%lx)",
-             code, code);
+    char what[128], ending[80];
+    snprintf(what, sizeof what, "the server has ended, exit code %s",
+             server_exit_text(code, ending, sizeof ending));
     say_output(why, size, what, target->process);
     return true;
 }

@@ -8,24 +8,9 @@
 
 #include "programs/contract/pattern.h"
 #include "programs/contract/suite.h"
+#include "programs/harness/text.h"
 
 /* ---- memory and text ------------------------------------------------------ */
-
-void make_plain(char *text)
-{
-    char *out = text;
-    bool utf8 = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1,
-                                    NULL, 0) > 0;
-    for (const char *in = text; *in != '\0'; in++) {
-        if ((*in >= ' ' && *in <= '~') || (utf8 && (*in & 0x80) != 0))
-            *out++ = *in;
-        else if (*in != '\r')
-            *out++ = *in == '\n' ? ' ' : '?';
-    }
-    while (out > text && out[-1] == ' ')
-        out--;
-    *out = '\0';
-}
 
 _Noreturn void suite_broken(const char *format, ...)
 {
@@ -34,9 +19,10 @@ _Noreturn void suite_broken(const char *format, ...)
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    make_plain(text);
+    text_make_plain(text);
     fflush(stdout);
     fprintf(stderr, "contract: could not run: %s\n", text);
+    junit_broken(text);
     exit(SUITE_BROKEN);
 }
 
@@ -95,6 +81,7 @@ void step(struct test *t, const char *action, const char *expect, ...)
 static char *server_gone(struct test *t)
 {
     unsigned long code = 0;
+    char ending[80];
     if (t->target == NULL || t->target->process == NULL || t->may_end)
         return NULL;
     /* A crashing process takes a moment to end. */
@@ -104,10 +91,8 @@ static char *server_gone(struct test *t)
     size_t len = said != NULL ? strlen(said) : 0;
     const char *tail = len > 300 ? said + len - 300 : said;
     char *text =
-        format_text("the server has ended, exit code %lu%s%s%s", code,
-                    code == 0xC0000005  ? " (0xC0000005: access violation)"
-                    : code > 0xC0000000 ? " (a crash)"
-                                        : "",
+        format_text("the server has ended, exit code %s%s%s",
+                    server_exit_text(code, ending, sizeof ending),
                     len > 0 ? "; its last words: " : "", len > 0 ? tail : "");
     free(said);
     return text;
@@ -134,7 +119,7 @@ _Noreturn void fail(struct test *t, const char *hint, const char *observed, ...)
         t->observed = both;
         hint = t->hint_gone != NULL ? t->hint_gone : usual_gone;
     }
-    make_plain(t->observed);
+    text_make_plain(t->observed);
     t->hint = format_text("%s", hint);
     t->verdict = FAILED;
     longjmp(t->back, 1);
@@ -147,7 +132,7 @@ _Noreturn void skip(struct test *t, const char *reason, ...)
     free(t->observed);
     t->observed = format_list(reason, list);
     va_end(list);
-    make_plain(t->observed);
+    text_make_plain(t->observed);
     t->verdict = SKIPPED;
     longjmp(t->back, 1);
 }

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/utf8.h"
 #include "programs/harness/command_line.h"
+#include "programs/harness/exe_file.h"
 #include "programs/harness/measure.h"
 #include "programs/harness/pseudo_console.h"
 #include "programs/harness/server_process.h"
@@ -222,7 +223,7 @@ static bool process_create(struct server_process *server,
                              CREATE_SUSPENDED | EXTENDED_STARTUPINFO_PRESENT,
                              NULL, NULL, &info.StartupInfo, &made);
     if (!ok)
-        say_call(why, size, "CreateProcess", GetLastError());
+        exe_file_refused(program, server->exe_name, GetLastError(), why, size);
     attributes_free(list);
     if (!ok)
         return false;
@@ -354,8 +355,11 @@ struct server_process *server_start(const struct server_start *start, char *why,
                                     size_t why_size)
 {
     wchar_t *program = program_find(start->exe, why, why_size);
-    if (program == NULL)
+    if (program == NULL ||
+        !exe_file_is_program(program, start->exe, why, why_size)) {
+        free(program);
         return NULL;
+    }
     struct server_process *server = calloc(1, sizeof *server);
     char *path = utf8_from_wide(program);
     wchar_t *command =
@@ -486,8 +490,7 @@ char *server_output(struct server_process *server, enum server_stream stream)
     if (capture->left_out > 0)
         snprintf(note, sizeof note, "\n... (%llu bytes left out) ...\n",
                  (unsigned long long)capture->left_out);
-    if (head > 0)
-        text_add(&copy, kept->bytes, head);
+    text_add(&copy, kept->bytes != NULL ? kept->bytes : "", head);
     text_add(&copy, note, strlen(note));
     if (kept->len > head)
         text_add(&copy, kept->bytes + head, kept->len - head);
@@ -539,9 +542,11 @@ static bool ready_parse(const char *line, const char *mark, const char *end,
     memset(ready, 0, sizeof *ready);
     ready->port = (unsigned short)port;
     copy_part(ready->name, sizeof ready->name, line, mark);
+    text_make_plain(ready->name);
     bool bracket = *address == '[' && colon[-1] == ']';
     copy_part(ready->address, sizeof ready->address, address + bracket,
               colon - bracket);
+    text_make_plain(ready->address);
     const char *pid = strstr(comma, ", pid ");
     if (pid != NULL && pid < end) {
         char *after = NULL;
@@ -760,6 +765,32 @@ enum server_wait server_wait_exit(struct server_process *server,
                                  left_a_child(server) ? HELD_MS : REAP_MS);
     *exit_code = code;
     return SERVER_WAIT_OK;
+}
+
+const char *server_exit_text(unsigned long code, char *text, size_t size)
+{
+    static const struct {
+        unsigned long code;
+        const char *words;
+    } crashes[] = {
+        {0xC0000005, "a crash: access violation"},
+        {0xC0000094, "a crash: division by zero"},
+        {0xC00000FD, "a crash: stack overflow"},
+        {0xC0000374, "a crash: damaged heap"},
+        {0xC0000409, "a crash: abort() or a damaged stack"},
+        {0xC0000135, "a DLL that it needs is missing"},
+        {0xC0000139, "a DLL that it needs is another version"},
+        {0xC000013A, "ended by Ctrl+C or Ctrl+Break"},
+    };
+    const char *words = "a crash";
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
+        if (crashes[i].code == code)
+            words = crashes[i].words;
+    if (code >= 0xC0000000)
+        say(text, size, "0x%lx (%s)", code, words);
+    else
+        say(text, size, "%lu", code);
+    return text;
 }
 
 bool server_alive(struct server_process *server)

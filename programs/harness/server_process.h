@@ -44,7 +44,7 @@ struct server_start {
 /* The ready line in parts:
  * iocp: listening on 127.0.0.1:5566, pid 1234, 4 threads (Ctrl+C stops) */
 struct server_ready {
-    char name[32];    /* "iocp", cut if longer */
+    char name[32];    /* "iocp", cut if longer; plain characters only */
     char address[64]; /* "127.0.0.1" or "::1", without brackets */
     unsigned short port;
     unsigned long pid;     /* 0: the line does not say */
@@ -126,6 +126,9 @@ bool server_press_helper(int argc, char **argv, int *exit_code);
 enum server_wait server_wait_exit(struct server_process *server,
                                   unsigned long timeout,
                                   unsigned long *exit_code);
+
+/* "0", or "0xc0000005 (a crash: access violation)". Returns `text`. */
+const char *server_exit_text(unsigned long code, char *text, size_t size);
 
 bool server_alive(struct server_process *server);
 unsigned long server_pid(struct server_process *server);

@@ -12,10 +12,11 @@
  *                    if that had ended with 0
  *   leaves-a-child   starts a child that keeps the pipes open, and ends when a
  *                    client comes
- *   starts-once      TEXT is the number of the start: later ones fail
+ *   starts-once      TEXT is the number of the start: the second ends when a
+ *                    client comes, and later ones do not start
  *   floods           prints 32 MiB before it is ready
  *   says             prints TEXT on standard error, and ends with 9; "\e" in it
- *                    stands for the escape character
+ *                    stands for the escape character, and "\t" for a blank
  *   prints-table     prints TEXT as a line of its table of calls, at its stop
  *   crashes          when it starts
  */
@@ -46,13 +47,14 @@ static _Noreturn void give_up(const char *what)
     exit(3);
 }
 
-/* TEXT, with the escape character where it says "\e". */
+/* TEXT, with the escape character where it says "\e", and a blank for "\t". */
 static void put_text(FILE *out)
 {
     for (const char *c = with; *c != '\0'; c++) {
         bool escape = c[0] == '\\' && c[1] == 'e';
-        fputc(escape ? 27 : *c, out);
-        c += escape;
+        bool blank = c[0] == '\\' && c[1] == 't';
+        fputc(escape ? 27 : blank ? ' ' : *c, out);
+        c += escape || blank;
     }
 }
 
@@ -122,6 +124,8 @@ static void client_comes(void)
 {
     if (does("ends-parent"))
         end_parent();
+    if (does("starts-once"))
+        ExitProcess(9);
     if (does("leaves-a-child")) {
         leave_child();
         ExitProcess(0);
@@ -174,17 +178,21 @@ static void say_ready(void)
     fflush(stdout);
 }
 
+static void start(LPTHREAD_START_ROUTINE run, void *argument)
+{
+    HANDLE thread = CreateThread(NULL, 0, run, argument, 0, NULL);
+    if (thread == NULL)
+        give_up("CreateThread");
+    CloseHandle(thread);
+}
+
 static DWORD WINAPI accept_all(void *argument)
 {
     SOCKET listener = (SOCKET)(ULONG_PTR)argument;
     for (SOCKET sock;
          (sock = accept(listener, NULL, NULL)) != INVALID_SOCKET;) {
         client_comes();
-        HANDLE thread =
-            CreateThread(NULL, 0, serve, (void *)(ULONG_PTR)sock, 0, NULL);
-        if (thread == NULL)
-            give_up("CreateThread");
-        CloseHandle(thread);
+        start(serve, (void *)(ULONG_PTR)sock);
     }
     return 0;
 }
@@ -222,10 +230,9 @@ int main(int argc, char **argv)
         give_up("cannot begin");
     SOCKET listener = listen_on();
     say_ready();
-    if (CreateThread(NULL, 0, accept_all, (void *)(ULONG_PTR)listener, 0,
-                     NULL) == NULL ||
-        (stops && CreateThread(NULL, 0, hear_end, NULL, 0, NULL) == NULL))
-        give_up("CreateThread");
+    start(accept_all, (void *)(ULONG_PTR)listener);
+    if (stops)
+        start(hear_end, NULL);
     WaitForSingleObject(over, INFINITE);
     if (does("prints-table")) {
         printf("calls per echo:\n  ");

@@ -15,11 +15,11 @@ TOOLS = os.environ.get("CROSS", "x86_64-w64-mingw32-")
 ALWAYS = re.compile(r"KERNEL32\.dll|msvcrt\.dll|ucrtbase\.dll|WS2_32\.dll|"
                     r"api-ms-win-crt-[a-z]+-l\d-\d-\d\.dll", re.IGNORECASE)
 WINDOW = re.compile(r"USER32\.dll|GDI32\.dll", re.IGNORECASE)
-# The other programs, and what they need beside that: the name of the
-# processor. What is added here has to be a DLL that Windows always takes from
-# its own folder (KnownDLLs in the registry). It takes any other from the
+# The other programs, and what they need beside that: SHA-256, and the name of
+# the processor. What is added here has to be a DLL that Windows always takes
+# from its own folder (KnownDLLs in the registry). It takes any other from the
 # program's folder first, where a download may have put a file of that name:
-# so nothing imports winmm.dll.
+# so nothing imports winmm.dll or bcrypt.dll.
 OTHERS = {"blocking": [], "echo_client": [], "echo_load": [],
           "contract": ["ADVAPI32.dll"], "compare": ["ADVAPI32.dll"]}
 # What makes an attack harder: the program lies at another address each time,
