@@ -13,7 +13,8 @@
  * thread watches the clock. The same three threads serve a person, who types
  * lines, and a pipe, which may bring a film.
  *
- * Only echoed bytes go to standard output; all messages go to standard error.
+ * Only bytes that were compared and are right go to standard output; all
+ * messages go to standard error.
  */
 #include "common/win.h"
 
@@ -200,20 +201,30 @@ static unsigned __stdcall sender(void *arg)
 
 /* ---- receiving --------------------------------------------------------- */
 
-/* Compare a block that came at `now` with the ledger. False: it differs, at
- * byte c->back of the stream. */
-static bool ledger_settle(struct client *c, const unsigned char *block, int len,
+/* How many bytes of a block are what we wait for next. The others are none of
+ * ours, and are not shown: on a terminal they could do anything. */
+static int ledger_check(struct client *c, const unsigned char *block, int len)
+{
+    int same = 0;
+    AcquireSRWLockExclusive(&c->lock);
+    while (same < len && c->back + (unsigned)same < c->sent &&
+           c->ledger[(c->back + (unsigned)same) % LEDGER] == block[same])
+        same++;
+    ReleaseSRWLockExclusive(&c->lock);
+    return same;
+}
+
+/* Count bytes that came at `now` and are right. */
+static void ledger_settle(struct client *c, const unsigned char *block, int len,
                           uint64_t now)
 {
-    bool same = true;
     AcquireSRWLockExclusive(&c->lock);
     bool timing = c->back < c->timed_end;
-    for (int i = 0; i < len && same; i++) {
+    for (int i = 0; i < len; i++) {
         c->last = block[i];
-        same = c->back < c->sent && c->ledger[c->back % LEDGER] == c->last;
-        c->lines += same && c->last == '\n';
-        c->back += same;
+        c->lines += c->last == '\n';
     }
+    c->back += (unsigned)len;
     if (timing && c->back >= c->timed_end) {
         c->trips[c->trip_count++ % TRIPS] = (double)(now - c->timed_from) / 1e6;
     }
@@ -221,7 +232,6 @@ static bool ledger_settle(struct client *c, const unsigned char *block, int len,
     c->silent_since = GetTickCount64();
     ReleaseSRWLockExclusive(&c->lock);
     WakeAllConditionVariable(&c->changed);
-    return same;
 }
 
 static bool write_output(struct client *c, const unsigned char *data, int len)
@@ -255,9 +265,12 @@ static unsigned __stdcall receiver(void *arg)
         }
         if (len == 0)
             break;
-        if (!write_output(c, block, len))
+        int same = ledger_check(c, block, len);
+        if (!write_output(c, block, same))
             return 0;
-        if (!ledger_settle(c, block, len, now)) {
+        ledger_settle(c, block, same, now);
+        if (same < len) {
+            c->last = block[same];
             finish(c, ALTERED, NULL, 0);
             return 0;
         }
