@@ -188,12 +188,13 @@ static void say_end(char *what, size_t size, struct server_process *process,
                     unsigned long ms)
 {
     unsigned long code = 0;
-    char ending[80];
-    if (server_wait_exit(process, ms, &code) == SERVER_WAIT_OK)
+    if (server_wait_exit(process, ms, &code) == SERVER_WAIT_OK) {
+        char ending[80];
         snprintf(what, size, "the server ended at once, exit code %s",
                  server_exit_text(code, ending, sizeof ending));
-    else
+    } else {
         snprintf(what, size, "the server has closed its standard output");
+    }
 }
 
 /* Wait until the server serves; fills target->address. */

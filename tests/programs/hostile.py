@@ -192,7 +192,7 @@ def case_a_server_that_does_not_start():
 
 
 def case_a_server_that_crashes():
-    Graded("--do", "crashes").expect(
+    Graded("--do", "crashes", options=["--scale", "10"]).expect(
         COULD_NOT_RUN, r"ended at once, exit code 0xc0000005 \(a crash: access "
                        r"violation\)")
     nobody_left()
