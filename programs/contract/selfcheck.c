@@ -7,11 +7,14 @@
 #include "common/win.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "common/args.h"
+#include "common/utf8.h"
 #include "programs/contract/suite.h"
 #include "programs/harness/environment.h"
+#include "programs/harness/server_process.h"
+#include "programs/harness/text.h"
 
 static const char *const models[] = {
     "select",           "asyncselect",        "eventselect",
@@ -62,13 +65,14 @@ void selfcheck_tell(const struct test *tests, size_t count)
 /* One that does not even start is a result, too. */
 static int check_one(struct suite *suite, const char *model)
 {
-    char name[64], path[MAX_PATH], why[1024];
+    char name[64], why[1024];
     snprintf(name, sizeof name, "%s.exe", model);
     printf("-- %s\n", model);
     fprintf(file, "%s: ", model);
     fflush(file);
-    if (!program_beside_us(name, path, sizeof path))
-        suite_broken("the path of %s is too long", name);
+    char *path = program_beside_us(name);
+    if (path == NULL)
+        suite_broken("out of memory");
     suite->exe = path;
     int result = SUITE_BROKEN;
     if (suite_probe(suite, why, sizeof why)) {
@@ -79,13 +83,14 @@ static int check_one(struct suite *suite, const char *model)
         fprintf(file, "it does not start: %s\n", why);
     }
     suite->exe = NULL;
+    free(path);
     return result;
 }
 
 int selfcheck(struct suite *suite)
 {
     int worst = SUITE_PASSED;
-    file = fopen(suite->selfcheck, "w");
+    file = utf8_create(suite->selfcheck);
     if (file == NULL)
         suite_broken("%s cannot be written", suite->selfcheck);
     suite->strict = true;
