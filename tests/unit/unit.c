@@ -14,6 +14,7 @@
 #include "common/args.h"
 #include "common/err.h"
 #include "common/net.h"
+#include "common/utf8.h"
 #include "tests/unit/unit.h"
 
 enum { CHILD_PATIENCE_MS = 60000 };
@@ -144,12 +145,12 @@ static void command_line(char *out, size_t size, const char *words)
 const struct child *run_child(const char *words, const char *input)
 {
     static struct child child;
-    char path[MAX_PATH];
+    static wchar_t path[32768]; /* no path of Windows is longer */
     char command[2048];
     HANDLE in = NULL;
     HANDLE out = NULL;
     HANDLE err = NULL;
-    STARTUPINFOA how = {.cb = sizeof how, .dwFlags = STARTF_USESTDHANDLES};
+    STARTUPINFOW how = {.cb = sizeof how, .dwFlags = STARTF_USESTDHANDLES};
     PROCESS_INFORMATION made;
     DWORD code = CHILD_HUNG;
     DWORD n = 0;
@@ -157,11 +158,14 @@ const struct child *run_child(const char *words, const char *input)
     make_pipe(&in, &how.hStdInput, false);
     make_pipe(&out, &how.hStdOutput, true);
     make_pipe(&err, &how.hStdError, true);
-    GetModuleFileNameA(NULL, path, sizeof path);
+    GetModuleFileNameW(NULL, path, sizeof path / sizeof path[0]);
     command_line(command, sizeof command, words);
-    if (!CreateProcessA(path, command, NULL, NULL, TRUE, CREATE_NO_WINDOW, NULL,
+    wchar_t *wide = utf8_to_wide(command);
+    if (wide == NULL ||
+        !CreateProcessW(path, wide, NULL, NULL, TRUE, CREATE_NO_WINDOW, NULL,
                         NULL, &how, &made))
-        die_call("CreateProcessA", GetLastError());
+        die_call("CreateProcessW", GetLastError());
+    free(wide);
     CloseHandle(how.hStdInput);
     CloseHandle(how.hStdOutput);
     CloseHandle(how.hStdError);
