@@ -177,9 +177,10 @@ static int report(const struct run *run, FILE *json, FILE *hgrm)
 static void set_period(const char *name)
 {
     typedef UINT(WINAPI * period_fn)(UINT);
+    HMODULE winmm =
+        LoadLibraryExW(L"winmm.dll", NULL, LOAD_LIBRARY_SEARCH_SYSTEM32);
     period_fn call = NULL;
-    if (LoadLibraryExW(L"winmm.dll", NULL, LOAD_LIBRARY_SEARCH_SYSTEM32) !=
-        NULL)
+    if (winmm != NULL)
         call = (period_fn)find_function(L"winmm.dll", name);
     if (call == NULL || call(1) != 0) /* TIMERR_NOERROR */
         err_print("%s failed: --rate comes in bursts without it", name);
