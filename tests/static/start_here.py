@@ -43,7 +43,7 @@ TYPED = "hello, class"
 
 # What a program has to print; those with a pattern are ended then.
 FIRST_RESULT = {"compare": r"^\d+ servers?, \d+ loads?, ",
-                "contract": r"^ *(ok|FAILED) +E1\.1 "}
+                "contract": r"^ *(ok|FAIL) +E\d+\.\d+ "}
 OURS = {"cmd.exe", "mine.exe", *(path.name for path in BUILD.glob("*/*.exe"))}
 READY = r": listening on 127\.0\.0\.1:\d+, pid \d+, \d+ threads? "
 
