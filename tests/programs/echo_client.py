@@ -260,6 +260,19 @@ def case_server_alters_a_byte():
         run = Run(["-p", server.port], b"hello\n")
     run.expect_failure(1, r"byte 4 \(counted from 0\) was sent as 0x6f and came "
                           r"back as 0x4f")
+    expect("what was right before it", run.out, b"hell")
+
+
+def case_server_commands_the_terminal():
+    """What nobody has sent is not shown."""
+    def behave(conn, _):
+        data = conn.recv(65536)
+        conn.sendall(data + b"\x1b]0;owned\x07\x1b[2J")
+        list(received(conn))
+    with Server(behave) as server:
+        run = Run(["-p", server.port], b"hello\n")
+    run.expect_failure(1, "byte 6 came back but was never sent")
+    expect("standard output", run.out, b"hello\n")
 
 
 def case_server_alters_a_byte_far_into_the_stream():
