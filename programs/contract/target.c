@@ -10,7 +10,7 @@
 #include "programs/contract/peer.h"
 #include "programs/contract/suite.h"
 
-enum { READY_MS = 10 * 1000, TAIL = 400 };
+enum { READY_MS = 10 * 1000, TAIL = 400, PORTS_TRIED = 3 };
 enum { IDLE_WINDOW_MS = 1000, IDLE_WINDOWS = 3 };
 
 unsigned short target_port(const struct target *target)
@@ -237,16 +237,12 @@ static bool wait_serving(struct suite *suite, struct target *target,
     return false;
 }
 
-struct target *target_start(struct suite *suite, unsigned flags,
-                            const char *const *args, char *why, size_t size)
+static struct target *start_on(struct suite *suite, unsigned short port,
+                               unsigned flags, const char *const *args,
+                               char *why, size_t size)
 {
     struct target *target = xrealloc(NULL, sizeof *target);
     memset(target, 0, sizeof *target);
-    if (suite->connect_given) {
-        target->address = suite->connect_to;
-        return target;
-    }
-    unsigned short port = free_port();
     char port_text[8];
     snprintf(port_text, sizeof port_text, "%u", port);
     struct arg_list list = usual_args(suite, flags, port_text, args);
@@ -262,6 +258,28 @@ struct target *target_start(struct suite *suite, unsigned flags,
         return target;
     target_free(target);
     return NULL;
+}
+
+struct target *target_start(struct suite *suite, unsigned flags,
+                            const char *const *args, char *why, size_t size)
+{
+    struct target *target = NULL;
+    unsigned short port = 0;
+    if (suite->connect_given) {
+        target = xrealloc(NULL, sizeof *target);
+        memset(target, 0, sizeof *target);
+        target->address = suite->connect_to;
+        return target;
+    }
+    /* If somebody else takes the port before the server does, the server is not
+     * to blame: it gets another one. */
+    for (int tries = 0; target == NULL && tries < PORTS_TRIED; tries++) {
+        if (tries > 0 && server_port_is_free(port))
+            break;
+        port = free_port();
+        target = start_on(suite, port, flags, args, why, size);
+    }
+    return target;
 }
 
 void target_free(struct target *target)

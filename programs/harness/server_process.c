@@ -580,13 +580,15 @@ enum server_wait server_wait_ready(struct server_process *server,
     return wait_until(server, SERVER_STDOUT, ready_is_there, ready, timeout);
 }
 
-unsigned short server_free_port(void)
+/* Bind to the port of all addresses, and to no port of another program; 0 is
+ * any. Returns the port, or 0 with WSAGetLastError(). */
+static unsigned short try_port(unsigned short port)
 {
     SOCKET sock = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
     struct sockaddr_in address = {.sin_family = AF_INET};
     int len = sizeof address;
-    BOOL alone = TRUE; /* nor may anybody have it in another way */
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    BOOL alone = TRUE;
+    address.sin_port = htons(port);
     bool ok = sock != INVALID_SOCKET &&
               setsockopt(sock, SOL_SOCKET, SO_EXCLUSIVEADDRUSE,
                          (const char *)&alone, sizeof alone) == 0 &&
@@ -597,6 +599,16 @@ unsigned short server_free_port(void)
         closesocket(sock);
     WSASetLastError(err);
     return ok ? ntohs(address.sin_port) : 0;
+}
+
+unsigned short server_free_port(void)
+{
+    return try_port(0);
+}
+
+bool server_port_is_free(unsigned short port)
+{
+    return try_port(port) != 0;
 }
 
 static bool accepts(unsigned short port)

@@ -75,10 +75,14 @@ enum server_wait server_wait_ready(struct server_process *server,
                                    struct server_ready *ready,
                                    unsigned long timeout);
 
-/* A port of 127.0.0.1 that nobody uses just now. A server that is told this
+/* A port that nobody uses just now, on any address. A server that is told this
  * port and listens there is no program that was there before. 0, with
  * WSAGetLastError(), when there is none. */
 unsigned short server_free_port(void);
+
+/* Whether it is still so: another program may take the port before the server
+ * does. */
+bool server_port_is_free(unsigned short port);
 
 /* For a server that prints no ready line: try to connect to 127.0.0.1:port
  * until that is accepted. */
