@@ -101,6 +101,7 @@ PARTS = {
                    seconds=50) for way in ("plain", "traced")
                for model in MODELS],
     "faults": [Job("", *python("faults", "build/faults"), seconds=45)],
+    "soak": [Job("", *python("soak"), seconds=15)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 14))],
     "compare": [Job("quick", *python("compare", "quick"),
                     seconds=200, wide=True),

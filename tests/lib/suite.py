@@ -270,6 +270,7 @@ class Server:
                 fail(f"{model}: first line is {line!r}, not a ready line"
                      f"\n{self.error_text()}")
             self.port = None if ended else int(match[3])
+            self.pid = None if ended else int(match[4])  # Windows' number
         except BaseException:
             self.end()
             raise
