@@ -13,7 +13,8 @@
 - A block between `<!-- run: build\\experiments\\x.exe -->` and `<!-- end -->`
   shows what that program prints. (Blocks with other names after "run:" are
   tests/servers/trace/trace.py's.)
-- The figures of docs/comparison.md are those of docs/comparison.json.
+- The figures of docs/comparison.md are those of docs/comparison.json, and so
+  are those of docs/soak.md and docs/soak.json.
 - The pages of the six models have the same headings.
 - The README shows the real cases and points of the contract suite. (The test
   tests/programs/compare.py compares its output of the demo with a real one.)
@@ -308,8 +309,9 @@ def main():
             encoding="utf-8") for model in MODELS})
     with check("docs: each experiment is on a page"):
         every_experiment_is_told(found)
-    with check("docs: comparison.md has the figures of comparison.json"):
-        run([ROOT / "tools" / "comparison.py", "--check"])
+    for page in ("comparison", "soak"):
+        with check(f"docs: {page}.md has the figures of {page}.json"):
+            run([ROOT / "tools" / f"{page}.py", "--check"])
     with check("docs: every rule is able to fail"):
         rules_can_fail()
     finish()
