@@ -178,21 +178,17 @@ static void attributes_free(LPPROC_THREAD_ATTRIBUTE_LIST list)
 
 /* A job that ends its processes when its last handle is closed, which the
  * system does for us if we crash. A crash of theirs opens no window that waits
- * for somebody to close it. docs/grading.md says what else the limits mean. */
+ * for somebody to close it. There are no limits for the user interface: a job
+ * that has them can neither be in another job, as most terminals and CI systems
+ * make it, nor hold one, as some launchers do. */
 static HANDLE job_make(void)
 {
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limit = {0};
-    JOBOBJECT_BASIC_UI_RESTRICTIONS window = {
-        JOB_OBJECT_UILIMIT_DESKTOP | JOB_OBJECT_UILIMIT_DISPLAYSETTINGS |
-        JOB_OBJECT_UILIMIT_EXITWINDOWS | JOB_OBJECT_UILIMIT_SYSTEMPARAMETERS};
     limit.BasicLimitInformation.LimitFlags =
         JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_ACTIVE_PROCESS |
         JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION;
     limit.BasicLimitInformation.ActiveProcessLimit = PROCESSES_MOST;
     HANDLE job = CreateJobObjectW(NULL, NULL);
-    if (job != NULL) /* without these limits it still ends its processes */
-        (void)SetInformationJobObject(job, JobObjectBasicUIRestrictions,
-                                      &window, sizeof window);
     if (job != NULL &&
         !SetInformationJobObject(job, JobObjectExtendedLimitInformation, &limit,
                                  sizeof limit))
