@@ -12,8 +12,9 @@
 #include "common/args.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "programs/contract/diagnose.h"
 #include "programs/contract/pattern.h"
-#include "programs/contract/suite.h"
+#include "programs/contract/stages.h"
 
 /* ---- the command line ----------------------------------------------------- */
 
@@ -36,6 +37,10 @@ static const char help[] =
     "  --strict             the server claims the whole contract: one without\n"
     "                       the ready line is wrong, not merely simpler; and\n"
     "                       it has to hold 4000 clients\n"
+    "  --all                every case; without it a stage begins only when "
+    "the\n"
+    "                       one before has passed\n"
+    "  --stage N            only the cases of this stage, 1 to 8\n"
     "  --only LIST          only these: E2, or E2.3, or E1,E2.3\n"
     "  --list               print the cases and end\n"
     "  --junit FILE         also write the results as JUnit XML\n"
@@ -104,6 +109,9 @@ static void parse(struct suite *suite, int argc, char **argv)
         {NULL, "--selfcheck", &suite->selfcheck, .read = option_text},
         {NULL, "--arg", suite, .read = read_argument},
         {NULL, "--strict", .out = &suite->strict},
+        {NULL, "--all", .out = &suite->all},
+        {NULL, "--stage", &suite->stage, option_number, .min = 1,
+         .max = STAGES},
         {NULL, "--only", &suite->only, .read = option_text},
         {NULL, "--list", .out = &suite->list},
         {NULL, "--junit", &suite->junit, .read = option_text},
@@ -139,24 +147,80 @@ static void list_cases(const struct suite *suite)
                 printf("%-6s %u  %s\n", k->id, k->points, k->title);
 }
 
+/* The cases that are asked for, in the order of their clauses. */
+static struct test *make_tests(struct suite *suite, size_t *count)
+{
+    struct test *tests = NULL;
+    for (size_t c = 0; c < CLAUSES; c++) {
+        for (const struct contract_case *k = all_cases[c]; k->id != NULL; k++) {
+            if (!case_wanted(suite, k) ||
+                (suite->stage != 0 && place_of(k)->stage != suite->stage))
+                continue;
+            tests = xrealloc(tests, (*count + 1) * sizeof *tests);
+            test_make(&tests[*count], k, suite);
+            test_not_run(&tests[(*count)++], BLOCKED,
+                         "the run has not come so far");
+        }
+    }
+    return tests;
+}
+
+/* False when it failed, or cannot be judged. */
+static bool run_one(struct test *tests, size_t count, size_t i,
+                    struct target **shared)
+{
+    struct test *t = &tests[i];
+    struct suite *suite = t->suite;
+    const struct contract_case *what = t->what;
+    const char *cause = diagnosis_blocks(suite, what);
+    if (cause != NULL && case_misses(suite, what) == NULL) {
+        test_not_run(t, BLOCKED, cause);
+    } else {
+        test_free(t);
+        judge(t, what, suite, shared);
+    }
+    report_case(t);
+    if (!junit_so_far(suite, tests, count))
+        suite_broken("--junit: see above");
+    return t->verdict == PASSED || t->verdict == SKIPPED;
+}
+
+/* Returns the first stage that did not pass, or 0. */
+static unsigned run_stages(struct test *tests, size_t count,
+                           struct target **shared)
+{
+    bool passed = true;
+    unsigned stage = 0;
+    while (passed && stage++ < STAGES) {
+        printf("-- stage %u of %d: %s\n", stage, STAGES, stage_name(stage));
+        for (size_t i = 0; i < count; i++)
+            if (place_of(tests[i].what)->stage == stage)
+                passed = run_one(tests, count, i, shared) && passed;
+    }
+    if (passed)
+        return 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *misses = case_misses(tests[i].suite, tests[i].what);
+        if (place_of(tests[i].what)->stage > stage)
+            test_not_run(&tests[i], misses != NULL ? SKIPPED : BLOCKED,
+                         misses != NULL ? misses : "an earlier stage");
+    }
+    return stage;
+}
+
 int run_all(struct suite *suite)
 {
     struct target *shared = NULL;
-    struct test *tests = NULL;
     size_t count = 0;
-    for (size_t c = 0; c < CLAUSES; c++) {
-        for (const struct contract_case *k = all_cases[c]; k->id != NULL; k++) {
-            if (!case_wanted(suite, k))
-                continue;
-            tests = xrealloc(tests, (count + 1) * sizeof *tests);
-            test_run(&tests[count], k, suite, &shared);
-            report_case(&tests[count++]);
-            if (!junit_so_far(suite, tests, count))
-                suite_broken("--junit: see above");
-        }
-    }
+    unsigned stage = 0;
+    struct test *tests = make_tests(suite, &count);
+    if (suite->all || suite->only != NULL || suite->stage != 0)
+        for (size_t i = 0; i < count; i++)
+            (void)run_one(tests, count, i, &shared); /* see the report */
+    else
+        stage = run_stages(tests, count, &shared);
     target_free(shared);
-    int result = report_end(tests, count);
+    int result = report_end(suite, stage, tests, count);
     if (fflush(stdout) != 0 || ferror(stdout))
         suite_broken("standard output takes no more");
     if (!junit_whole(suite, tests, count))
@@ -218,6 +282,8 @@ int main(int argc, char **argv)
         suite_broken("WSAStartup: %s", err_name((unsigned long)error));
 
     struct suite suite = {0};
+    struct diagnosis diagnosis = {0};
+    suite.diagnosis = &diagnosis;
     suite.seed = pattern_mix((uint64_t)(clock_ms() * 1000.0)) % 1000000;
     suite.scale = 1.0;
     parse(&suite, argc, argv);

@@ -66,7 +66,7 @@ static void round_trip(struct test *t)
 
 static void idle_empty(struct test *t)
 {
-    own_server(t, TARGET_PLAIN, NULL);
+    own_server(t, TARGET_ALONE, NULL);
     step(t, "start the server, let nobody connect, for a second",
          "less than %d %% of a processor is used", IDLE_PERCENT);
     expect_idle(t,

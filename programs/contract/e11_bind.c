@@ -9,7 +9,7 @@
  * listens on 127.0.0.1 only or everywhere, without any network. */
 static void loopback_only(struct test *t)
 {
-    own_server(t, TARGET_PLAIN, NULL);
+    own_server(t, TARGET_ALONE, NULL);
     struct sockaddr_in *v4 = (struct sockaddr_in *)&t->target->address;
     struct sockaddr_in right = *v4;
     step(t, "connect to 127.0.0.2, the same port", "nobody listens there");

@@ -104,8 +104,9 @@ struct origin {
 static bool from_own_stream(struct peer *p, uint64_t at, const char *bytes,
                             size_t len, struct origin *origin)
 {
+    /* Any number of bytes can be left out; all that were sent are searched. */
     uint64_t low = at > LOOK_AROUND ? at - LOOK_AROUND : 0;
-    uint64_t found = pattern_find(p->stream, low, at + LOOK_AROUND, bytes, len);
+    uint64_t found = pattern_find(p->stream, low, p->sent, bytes, len);
     if (found == PATTERN_NOT)
         return false;
     if (found == at + 1) {
@@ -629,8 +630,7 @@ struct peer *peer_begin(struct test *t)
 
     u_long on = 1;
     BOOL no_delay = TRUE;
-    p->sock = WSASocketW(to->sa_family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
-                         WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    p->sock = target_connection(t->target);
     if (p->sock == INVALID_SOCKET ||
         ioctlsocket(p->sock, (long)FIONBIO, &on) == SOCKET_ERROR ||
         setsockopt(p->sock, IPPROTO_TCP, TCP_NODELAY, (const char *)&no_delay,
@@ -639,6 +639,8 @@ struct peer *peer_begin(struct test *t)
                      err_name((unsigned long)WSAGetLastError()));
     p->connecting = connect(p->sock, to, to_len) == SOCKET_ERROR;
     int error = p->connecting ? WSAGetLastError() : 0;
+    if (error == WSAEISCONN)
+        p->connecting = false; /* the connection of the readiness probe */
     if (p->connecting && error != WSAEWOULDBLOCK) {
         p->connecting = false;
         trouble(p, error == WSAECONNREFUSED ? REFUSED : NO_CONNECT, error,
@@ -723,6 +725,7 @@ bool peer_try_echo(struct test *t, uint64_t bytes, unsigned long ms)
            clock_left(deadline) > 0)
         round_once(t, deadline);
     bool ok = p->received == bytes && p->sock != INVALID_SOCKET;
-    peer_reset(p);
+    /* In the orderly way: a server that a reset harms is not harmed by us. */
+    peer_close(p);
     return ok;
 }

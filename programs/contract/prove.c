@@ -1,9 +1,12 @@
-/* prove.c -- each case fails for the mistake it is made for
+/* prove.c -- each case fails for the mistake it is made for, and no other is
+ * named
  *
  * A test that cannot fail proves nothing. So every case runs against a server
  * that has exactly the mistake which the case is made for (broken/broken.c).
  * There it has to fail, with the hint that names this mistake. It also runs
- * against the same server without a mistake, and there it has to pass.
+ * against the same server without a mistake, and there it has to pass. A cause
+ * that explains many failures (diagnose.h) is found where the list of bugs says
+ * so, and nowhere else.
  */
 #include "common/win.h"
 
@@ -11,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "programs/contract/suite.h"
+#include "programs/contract/diagnose.h"
 
 /* Most of the time here goes into waiting for something that will not come. So
  * the limits are shorter than for a server that may be good. */
@@ -21,6 +24,7 @@ struct proof {
     const char *name;  /* of the bug; empty: none */
     const char *cases; /* E1.2,E1.3 */
     const char *hint;  /* words that must occur */
+    const char *cause; /* the name of the one that is found; empty: none */
 };
 
 struct tally {
@@ -41,28 +45,35 @@ static bool holds(const char *text, const char *words)
     return text != NULL && strstr(text, words) != NULL;
 }
 
+static const char *name_of(const struct suite *suite)
+{
+    const char *name = diagnosis_name(suite->diagnosis->found.fact);
+    return name != NULL ? name : "";
+}
+
+/* The hint names the mistake, and nothing else is named. */
+static bool names_it(const struct test *test, const struct proof *proof)
+{
+    if (strcmp(name_of(test->suite), proof->cause) != 0)
+        return false;
+    return holds(test->hint, proof->hint) ||
+           holds(test->observed, proof->hint) ||
+           holds(diagnosis_sentence(test->suite->diagnosis->found.fact),
+                 proof->hint);
+}
+
 /* One bug against one case. */
-static void prove_one(const struct suite *suite, const struct proof *proof,
+static void prove_one(struct suite *with, const struct proof *proof,
                       const struct contract_case *what, struct tally *tally)
 {
-    struct suite with = *suite; /* its graded.file stays suite's */
-    with.gone = NULL;
+    free(with->gone);
+    with->gone = NULL;
     struct target *shared = NULL;
     struct test test;
-    with.scale *= PROVE_SCALE;
-    with.strict = true;
-    with.args = xrealloc(NULL, (suite->arg_count + 2) * sizeof *with.args);
-    if (suite->arg_count > 0)
-        memcpy(with.args, suite->args, suite->arg_count * sizeof *with.args);
-    with.args[with.arg_count++] = "--bug";
-    with.args[with.arg_count++] = proof->name;
-    test_run(&test, what, &with, &shared);
+    judge(&test, what, with, &shared);
     target_free(shared);
-    free(with.args);
-    free(with.gone);
 
-    bool good = test.verdict == FAILED && (holds(test.hint, proof->hint) ||
-                                           holds(test.observed, proof->hint));
+    bool good = test.verdict == FAILED && names_it(&test, proof);
     printf("%s  %-6s finds %-22s %6.0f ms\n",
            test.verdict == SKIPPED ? "skip"
            : good                  ? "ok  "
@@ -73,8 +84,10 @@ static void prove_one(const struct suite *suite, const struct proof *proof,
     else if (test.verdict == SKIPPED)
         printf("             skipped: %s\n", test.observed);
     else if (!good)
-        printf("            %s\n            hint: %s\n            wanted: %s\n",
-               test.observed, test.hint, proof->hint);
+        printf("            %s\n            hint: %s\n            cause: %s\n"
+               "            wanted: %s|%s\n",
+               test.observed, test.hint, name_of(with), proof->hint,
+               proof->cause);
     fflush(stdout);
     tally->good += good;
     tally->skipped += test.verdict == SKIPPED;
@@ -114,16 +127,17 @@ static void prove_innocence(struct suite *suite, bool *proven,
     target_free(shared);
 }
 
-/* Cut "NAME CASES WORDS OF THE HINT" in three, in place. */
+/* Cut "NAME CASES WORDS OF THE HINT|CAUSE" in four, in place. */
 static bool split(char *line, struct proof *proof)
 {
     char *cases = strchr(line, ' ');
     char *hint = cases != NULL ? strchr(cases + 1, ' ') : NULL;
-    if (hint == NULL)
+    char *cause = hint != NULL ? strchr(hint + 1, '|') : NULL;
+    if (cause == NULL)
         return false;
-    *cases = *hint = '\0';
-    hint[1 + strcspn(hint + 1, "\r")] = '\0';
-    *proof = (struct proof){line, cases + 1, hint + 1};
+    *cases = *hint = *cause = '\0';
+    cause[1 + strcspn(cause + 1, "\r")] = '\0';
+    *proof = (struct proof){line, cases + 1, hint + 1, cause + 1};
     return true;
 }
 
@@ -139,6 +153,31 @@ static void report_unproven(const struct suite *suite, const bool *proven,
             }
 }
 
+/* One bug against all its cases. */
+static void prove_bug(const struct suite *suite, const struct proof *proof,
+                      bool *proven, struct tally *tally)
+{
+    struct suite with = *suite;
+    struct diagnosis diagnosis = {0};
+    with.diagnosis = &diagnosis;
+    with.scale *= PROVE_SCALE;
+    with.strict = with.all = true;
+    with.args = xrealloc(NULL, (suite->arg_count + 2) * sizeof *with.args);
+    if (suite->arg_count > 0)
+        memcpy(with.args, suite->args, suite->arg_count * sizeof *with.args);
+    with.args[with.arg_count++] = "--bug";
+    with.args[with.arg_count++] = proof->name;
+    for (const char *id = proof->cases; *id != '\0';) {
+        size_t len = strcspn(id, ",");
+        const struct contract_case *what = find_case(id, len);
+        mark_proven(proven, what);
+        if (case_wanted(suite, what))
+            prove_one(&with, proof, what, tally);
+        id += len + (id[len] == ',');
+    }
+    free(with.args);
+}
+
 static void prove_list(const struct suite *suite, char *list, bool *proven,
                        struct tally *tally)
 {
@@ -147,14 +186,7 @@ static void prove_list(const struct suite *suite, char *list, bool *proven,
         struct proof proof;
         if (!split(line, &proof))
             suite_broken("--list-bugs printed '%s'", line);
-        for (const char *id = proof.cases; *id != '\0';) {
-            size_t len = strcspn(id, ",");
-            const struct contract_case *what = find_case(id, len);
-            mark_proven(proven, what);
-            if (case_wanted(suite, what))
-                prove_one(suite, &proof, what, tally);
-            id += len + (id[len] == ',');
-        }
+        prove_bug(suite, &proof, proven, tally);
     }
 }
 

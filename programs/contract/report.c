@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "common/utf8.h"
-#include "programs/contract/suite.h"
+#include "programs/contract/diagnose.h"
+#include "programs/contract/stages.h"
 #include "programs/harness/output_file.h"
 
 void report_steps(FILE *out, const struct test *t)
@@ -22,6 +23,10 @@ void report_steps(FILE *out, const struct test *t)
 void report_case(const struct test *t)
 {
     static const char *const words[] = {"ok  ", "FAIL", "skip"};
+    if (t->verdict == BLOCKED) {
+        printf("----  %-6s %-58s blocked\n", t->what->id, t->what->title);
+        return;
+    }
     printf("%s  %-6s %-58s %6.0f ms\n", words[t->verdict], t->what->id,
            t->what->title, t->took_ms);
     if (t->verdict == FAILED)
@@ -77,14 +82,35 @@ static size_t count_verdict(const struct test *tests, size_t count,
     return found;
 }
 
-int report_end(const struct test *tests, size_t count)
+static void print_stage(const struct suite *suite, unsigned stage)
 {
+    const char *sentence = diagnosis_sentence(suite->diagnosis->found.fact);
+    bool in_stages = !suite->all && suite->only == NULL && suite->stage == 0;
+    if (!in_stages)
+        return;
+    if (stage == 0)
+        printf("all %d stages passed\n", STAGES);
+    else
+        printf("stage %u of %d (%s) did not pass%s%s\n", stage, STAGES,
+               stage_name(stage), sentence != NULL ? ": " : "",
+               sentence != NULL ? sentence : "");
+}
+
+int report_end(const struct suite *suite, unsigned stage,
+               const struct test *tests, size_t count)
+{
+    size_t passed = count_verdict(tests, count, PASSED);
     size_t failed = count_verdict(tests, count, FAILED);
-    size_t skipped = count_verdict(tests, count, SKIPPED);
+    size_t blocked = count_verdict(tests, count, BLOCKED);
     print_points(tests, count);
-    printf("%zu passed, %zu failed", count - failed - skipped, failed);
-    if (skipped > 0)
-        printf(", %zu skipped", skipped);
+    if (blocked > 0)
+        printf("%zu cases did not run because of what failed before; they give "
+               "no points\n",
+               blocked);
+    print_stage(suite, stage);
+    printf("%zu passed, %zu failed", passed, failed);
+    if (passed + failed < count)
+        printf(", %zu skipped", count - passed - failed);
     printf("\n");
     return failed > 0 ? SUITE_FAILED : SUITE_PASSED;
 }
@@ -162,10 +188,13 @@ static void put_case(FILE *out, const struct suite *suite, const struct test *t)
     free(group);
     if (t->verdict == FAILED)
         put_failure(out, t);
-    if (t->verdict == SKIPPED) {
+    if (t->verdict == SKIPPED || t->verdict == BLOCKED) {
+        char *why = format_text(
+            "%s%s", t->verdict == BLOCKED ? "blocked by: " : "", t->observed);
         fputs("      <skipped", out);
-        put_attribute(out, "message", t->observed);
+        put_attribute(out, "message", why);
         fputs("/>\n", out);
+        free(why);
     }
     fputs("    </testcase>\n", out);
 }
@@ -182,7 +211,9 @@ static void put_totals(FILE *out, const char *element, const char *name,
             " tests=\"%zu\" failures=\"%zu\" errors=\"%d\" skipped=\"%zu\""
             " time=\"%.3f\">\n",
             count + unfinished, count_verdict(tests, count, FAILED), unfinished,
-            count_verdict(tests, count, SKIPPED), took_ms / 1000.0);
+            count_verdict(tests, count, SKIPPED) +
+                count_verdict(tests, count, BLOCKED),
+            took_ms / 1000.0);
 }
 
 static void put_property(FILE *out, const char *name, const char *value)

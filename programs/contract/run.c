@@ -11,20 +11,24 @@
 #include "programs/contract/suite.h"
 #include "programs/harness/text.h"
 
-static bool can_run(struct test *t)
+const char *case_misses(const struct suite *suite,
+                        const struct contract_case *what)
 {
-    unsigned needs = t->what->needs;
-    if ((needs & NEED_PROCESS) != 0 && t->suite->connect_given)
-        t->observed = format_text("needs --exe: it has to start the server");
-    else if ((needs & NEED_OPTIONS) != 0 && !t->suite->full)
-        t->observed = format_text(
-            "needs the suite's command line and ready line (docs/contract.md)");
-    else if ((needs & NEED_STRICT) != 0 && !t->suite->strict)
-        t->observed = format_text("only with --strict");
-    else
-        return true;
-    t->verdict = SKIPPED;
-    return false;
+    if ((what->needs & NEED_PROCESS) != 0 && suite->connect_given)
+        return "needs --exe: it has to start the server";
+    if ((what->needs & NEED_OPTIONS) != 0 && !suite->full)
+        return "needs the suite's command line and ready line "
+               "(docs/contract.md)";
+    if ((what->needs & NEED_STRICT) != 0 && !suite->strict)
+        return "only with --strict";
+    return NULL;
+}
+
+void test_not_run(struct test *t, enum verdict verdict, const char *reason)
+{
+    free(t->observed);
+    t->verdict = verdict;
+    t->observed = format_text("%s", reason);
 }
 
 /* The case is over; the server has to be as good as before. */
@@ -50,8 +54,8 @@ static void check_server(struct test *t)
     t->observed = format_text("%s", why);
     text_make_plain(t->observed);
     t->hint = format_text(
-        "The steps above went well, but the server did not survive them. Look "
-        "at what it does when such connections end.");
+        "The steps above went well, but after them the server is not as good "
+        "as before. Look at what it does when such connections end.");
 }
 
 /* A server that did start may not do so once more: it has used something up, or
@@ -76,24 +80,45 @@ static bool make_shared(struct test *t, struct target **shared)
     return false;
 }
 
+void test_make(struct test *t, const struct contract_case *what,
+               struct suite *suite)
+{
+    memset(t, 0, sizeof *t);
+    t->what = what;
+    t->suite = suite;
+}
+
+/* The case has used the server that cases share: remember its name. */
+static void note_case(struct target *target, const struct contract_case *what)
+{
+    if (target->cases++ == 0)
+        target->first_case = what->id;
+    target->last_case = what->id;
+}
+
 void test_run(struct test *t, const struct contract_case *what,
               struct suite *suite, struct target **shared)
 {
     double begun = clock_ms();
-    memset(t, 0, sizeof *t);
-    t->what = what;
-    t->suite = suite;
+    test_make(t, what, suite);
     t->random = suite->seed;
     for (const char *c = what->id; *c != '\0'; c++)
         t->random = pattern_mix(t->random ^ (uint64_t)*c);
-    if (!can_run(t))
+    const char *misses = case_misses(suite, what);
+    if (misses != NULL) {
+        test_not_run(t, SKIPPED, misses);
         return;
-
+    }
     if (!make_shared(t, shared))
         return;
     t->target = *shared;
+    t->fresh = t->target->cases == 0;
     if (setjmp(t->back) == 0)
         what->run(t);
+    if (t->own == NULL)
+        note_case(*shared, what);
+    else
+        t->fresh = true;
     peers_free(t);
     check_server(t);
     peers_free(t);

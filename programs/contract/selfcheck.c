@@ -11,6 +11,7 @@
 
 #include "common/args.h"
 #include "common/utf8.h"
+#include "programs/contract/diagnose.h"
 #include "programs/contract/suite.h"
 #include "programs/harness/environment.h"
 #include "programs/harness/server_process.h"
@@ -74,6 +75,7 @@ static int check_one(struct suite *suite, const char *model)
     if (path == NULL)
         suite_broken("out of memory");
     suite->exe = path;
+    *suite->diagnosis = (struct diagnosis){0};
     int result = SUITE_BROKEN;
     if (suite_probe(suite, why, sizeof why)) {
         result = run_all(suite);
@@ -90,6 +92,7 @@ static int check_one(struct suite *suite, const char *model)
 int selfcheck(struct suite *suite)
 {
     int worst = SUITE_PASSED;
+    suite->all = true;
     file = utf8_create(suite->selfcheck);
     if (file == NULL)
         suite_broken("%s cannot be written", suite->selfcheck);

@@ -54,9 +54,11 @@ enum trouble {
     TROUBLES
 };
 
-enum verdict { PASSED, FAILED, SKIPPED };
+/* BLOCKED: nothing can be said of this case, because of what failed before. */
+enum verdict { PASSED, FAILED, SKIPPED, BLOCKED };
 
 struct test;
+struct diagnosis;
 
 struct contract_case {
     const char *id; /* "E2.3" */
@@ -92,6 +94,10 @@ struct suite {
     bool connect_given, list, prove, strict;
     uint64_t seed;
     double scale;
+    bool all;            /* every stage, also after one that did not pass */
+    unsigned long stage; /* this one alone; 0: one after the other */
+    bool control;        /* the case runs as its own control: see judge.c */
+    struct diagnosis *diagnosis; /* what was found out by probes */
 
     bool full;       /* it understands the suite's options */
     bool ready_line; /* it prints one, though not a right one */
@@ -106,6 +112,9 @@ struct target {
     struct sockaddr_storage address;
     struct server_ready ready;
     uint64_t stderr_seen; /* searched for sanitizer reports up to here */
+    uintptr_t waiting;    /* the connection of the readiness probe, or 0 */
+    unsigned cases; /* that have shared it, and the first and last of them */
+    const char *first_case, *last_case;
 };
 
 struct step {
@@ -118,6 +127,8 @@ struct test {
     struct target *target; /* the shared server, or the case's own */
     struct target *own;    /* NULL while the case uses the shared one */
     bool may_end;          /* the case ends the server itself */
+    bool gone;             /* the server ended while the case ran */
+    bool fresh;            /* no case before has used the server */
     struct peer *peers;    /* a list, newest first */
     unsigned peer_count;
     uint64_t random; /* state of test_random() */
@@ -174,7 +185,8 @@ uint64_t test_random(struct test *t, uint64_t below);
 enum target_flag {
     TARGET_PLAIN = 0,
     TARGET_CONSOLE = 1, /* on a console of its own */
-    TARGET_LOGS = 2     /* without --quiet */
+    TARGET_LOGS = 2,    /* without --quiet */
+    TARGET_ALONE = 4    /* nobody is connected to it */
 };
 
 /* Start a server for this case alone, with more arguments (NULL terminated, or
@@ -236,6 +248,15 @@ void test_run(struct test *t, const struct contract_case *what,
               struct suite *suite, struct target **shared);
 void test_free(struct test *t);
 
+/* A test that does not run, and why. */
+void test_make(struct test *t, const struct contract_case *what,
+               struct suite *suite);
+void test_not_run(struct test *t, enum verdict verdict, const char *reason);
+
+/* What is missing, so that the case cannot run here; NULL: nothing. */
+const char *case_misses(const struct suite *suite,
+                        const struct contract_case *what);
+
 /* Start the server that cases share; NULL and a reason when that fails. */
 struct target *target_start(struct suite *suite, unsigned flags,
                             const char *const *args, char *why, size_t size);
@@ -245,6 +266,15 @@ void target_free(struct target *target);
  * what is wrong. */
 bool target_check(struct test *t, struct target *target, unsigned long ms,
                   char *why, size_t size);
+
+/* A socket for a new client, or the connection that showed that the server
+ * accepts: a server may call accept() only once. That one is connected already.
+ * INVALID_SOCKET with WSAGetLastError() when there is none. */
+SOCKET target_connection(struct target *target);
+
+/* Run a case and find out what its failure means (judge.c). */
+void judge(struct test *t, const struct contract_case *what,
+           struct suite *suite, struct target **shared);
 
 /* Print that the suite itself cannot go on, and exit. */
 _Noreturn void suite_broken(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -287,7 +317,10 @@ bool junit_whole(const struct suite *suite, const struct test *tests,
 /* The run cannot go on; this is why. */
 void junit_broken(const char *reason);
 
-/* Points per clause, then `N passed, N failed`. Returns the exit code. */
-int report_end(const struct test *tests, size_t count);
+/* Points per clause, the stage, then `N passed, N failed`. `stage` is the first
+ * one that did not pass; 0: there is none, or the stages did not matter. Returns
+ * the exit code. */
+int report_end(const struct suite *suite, unsigned stage,
+               const struct test *tests, size_t count);
 
 #endif

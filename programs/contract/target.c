@@ -197,6 +197,24 @@ static void say_end(char *what, size_t size, struct server_process *process,
     }
 }
 
+static void drop_waiting(struct target *target)
+{
+    if (target->waiting != 0)
+        closesocket((SOCKET)target->waiting);
+    target->waiting = 0;
+}
+
+SOCKET target_connection(struct target *target)
+{
+    SOCKET waiting = (SOCKET)target->waiting;
+    target->waiting = 0;
+    return waiting != 0
+               ? waiting
+               : WSASocketW(target->address.ss_family, SOCK_STREAM, IPPROTO_TCP,
+                            NULL, 0,
+                            WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+}
+
 /* Wait until the server serves; fills target->address. */
 static bool wait_serving(struct suite *suite, struct target *target,
                          const struct arg_list *list, unsigned short port,
@@ -208,7 +226,8 @@ static bool wait_serving(struct suite *suite, struct target *target,
     if (suite->full) {
         result = server_wait_ready(target->process, ready, ms);
     } else {
-        result = server_wait_accepting(target->process, port, ms);
+        result =
+            server_wait_connection(target->process, port, ms, &target->waiting);
         snprintf(ready->address, sizeof ready->address, "127.0.0.1");
         ready->port = port;
     }
@@ -254,6 +273,8 @@ static struct target *start_on(struct suite *suite, unsigned short port,
     bool ok = target->process != NULL &&
               wait_serving(suite, target, &list, port, why, size);
     free_args(&list);
+    if ((flags & TARGET_ALONE) != 0)
+        drop_waiting(target);
     if (ok)
         return target;
     target_free(target);
@@ -286,6 +307,7 @@ void target_free(struct target *target)
 {
     if (target == NULL)
         return;
+    drop_waiting(target);
     server_free(target->process);
     free(target);
 }

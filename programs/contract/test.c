@@ -117,6 +117,7 @@ _Noreturn void fail(struct test *t, const char *hint, const char *observed, ...)
         free(t->observed);
         free(gone);
         t->observed = both;
+        t->gone = true;
         hint = t->hint_gone != NULL ? t->hint_gone : usual_gone;
     }
     text_make_plain(t->observed);

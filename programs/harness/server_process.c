@@ -607,7 +607,8 @@ bool server_port_is_free(unsigned short port)
     return try_port(port) != 0;
 }
 
-static bool accepts(unsigned short port)
+/* A connection to the port, or INVALID_SOCKET. */
+static SOCKET connect_once(unsigned short port)
 {
     SOCKET sock = WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
                              WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
@@ -615,19 +616,22 @@ static bool accepts(unsigned short port)
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bool ok = sock != INVALID_SOCKET &&
-              connect(sock, (struct sockaddr *)&to, sizeof to) == 0;
+    if (sock != INVALID_SOCKET &&
+        connect(sock, (struct sockaddr *)&to, sizeof to) == 0)
+        return sock;
     if (sock != INVALID_SOCKET)
         closesocket(sock);
-    return ok;
+    return INVALID_SOCKET;
 }
 
-enum server_wait server_wait_accepting(struct server_process *server,
-                                       unsigned short port,
-                                       unsigned long timeout)
+enum server_wait server_wait_connection(struct server_process *server,
+                                        unsigned short port,
+                                        unsigned long timeout,
+                                        uintptr_t *connection)
 {
     double deadline = clock_ms() + timeout;
-    while (!accepts(port)) {
+    SOCKET sock;
+    while ((sock = connect_once(port)) == INVALID_SOCKET) {
         /* Nothing tells us when a port opens; the end of the process cuts the
          * pause between two attempts short. */
         if (WaitForSingleObject(server->process, RETRY_MS) == WAIT_OBJECT_0)
@@ -635,7 +639,20 @@ enum server_wait server_wait_accepting(struct server_process *server,
         if (clock_left(deadline) == 0)
             return SERVER_WAIT_TIMEOUT;
     }
+    *connection = sock;
     return SERVER_WAIT_OK;
+}
+
+enum server_wait server_wait_accepting(struct server_process *server,
+                                       unsigned short port,
+                                       unsigned long timeout)
+{
+    uintptr_t connection = 0;
+    enum server_wait result =
+        server_wait_connection(server, port, timeout, &connection);
+    if (result == SERVER_WAIT_OK)
+        closesocket((SOCKET)connection);
+    return result;
 }
 
 /* ---- stop ---------------------------------------------------------------- */

@@ -85,10 +85,15 @@ unsigned short server_free_port(void);
 bool server_port_is_free(unsigned short port);
 
 /* For a server that prints no ready line: try to connect to 127.0.0.1:port
- * until that is accepted. */
+ * until that is accepted. A server may accept only once, so there is a function
+ * that gives the connection, a socket, to its caller. */
 enum server_wait server_wait_accepting(struct server_process *server,
                                        unsigned short port,
                                        unsigned long timeout);
+enum server_wait server_wait_connection(struct server_process *server,
+                                        unsigned short port,
+                                        unsigned long timeout,
+                                        uintptr_t *connection);
 
 /* Wait until `text` occurs in what the server printed so far. */
 enum server_wait server_wait_text(struct server_process *server,

@@ -88,7 +88,7 @@ def test_one(model, way):
     print(f"-- {model}{WAYS[way]}")
     report = REPORTS / f"{model}{way[1:]}.xml"
     report.unlink(missing_ok=True)
-    command = [WINE, BUILD / "bin" / "contract.exe", "--strict", "--exe",
+    command = [WINE, BUILD / "bin" / "contract.exe", "--strict", "--all", "--exe",
                folder / f"{model}.exe", "--junit", report, "--scale",
                SCALE]
     if model == "blocking":
