@@ -115,6 +115,14 @@ static bool count_calls(struct subject *s, int times, double factor, char *why,
     return true;
 }
 
+static double per_echo(const struct counts *c, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(c->calls[i].name, name) == 0)
+            return c->calls[i].per_echo;
+    return 0;
+}
+
 /* Subtract a run with few echoes from a run with many. Connection, start and
  * stop are not in the difference. */
 static bool calls_per_echo(struct subject *s, char *why, size_t size)
@@ -124,7 +132,9 @@ static bool calls_per_echo(struct subject *s, char *why, size_t size)
         !count_calls(s, FEW, -1.0 / (MANY - FEW), why, size))
         return false;
     size_t kept = 0;
+    bool sleeps = false; /* that may be in no echo of this run */
     for (size_t i = 0; i < c->call_count; i++) {
+        sleeps = sleeps || strcmp(c->calls[i].name, "SleepEx") == 0;
         if (c->calls[i].per_echo < 0.005)
             continue;
         c->calls[kept] = c->calls[i];
@@ -133,8 +143,18 @@ static bool calls_per_echo(struct subject *s, char *why, size_t size)
             c->waits_per_echo += c->calls[kept].per_echo;
         kept++;
     }
+    c->sleeps = per_echo(c, kept, "SleepEx");
+    if (sleeps)
+        c->sleeps_most =
+            per_echo(c, kept, "WSARecv") + per_echo(c, kept, "WSASend");
     c->call_count = kept;
     c->has_calls = kept > 0; /* a table may have no line */
+    if (!c->has_calls)
+        snprintf(c->no_calls, sizeof c->no_calls,
+                 s->command_line == COMMAND_LINE_OURS
+                     ? "it prints no table of its calls"
+                     : "it is not asked for a table: it has a command line of "
+                       "its own");
     return true;
 }
 
@@ -161,13 +181,19 @@ static bool usage_of_idle(struct subject *s, char *why, size_t size)
     struct idle idle = {0};
     struct server_usage before;
     struct server_usage after;
+    char *no = s->counts.no_usage;
     char unused[WHY_SIZE] = "";
     if (!subject_start(s, &running, why, size))
         return false;
-    if (server_measure(running.process, &before) &&
-        idle_open(&idle, &running, IDLE, unused, sizeof unused) &&
-        server_measure(running.process, &after))
-        set_usage(&s->counts, &before, &after);
+    if (!server_measure(running.process, &before))
+        snprintf(no, WHY_SIZE, "its process could not be measured");
+    else if (idle_open(&idle, &running, IDLE, no, WHY_SIZE)) {
+        if (server_measure(running.process, &after))
+            set_usage(&s->counts, &before, &after);
+        else
+            snprintf(no, WHY_SIZE, "it ended while %d clients were silent",
+                     IDLE);
+    }
     idle_close(&idle);
     (void)subject_stop(&running, NULL, unused, sizeof unused);
     return true;
@@ -205,12 +231,18 @@ static void read_capacity(struct subject *s)
 
 void counts_take(struct subject *s)
 {
+    static const char elsewhere[] = "it ran already: its process is not ours";
     char why[WHY_SIZE];
-    if (s->host[0] != '\0')
-        return; /* it runs already, and nothing of it can be counted */
+    if (s->host[0] != '\0') {
+        snprintf(s->counts.no_calls, WHY_SIZE, elsewhere);
+        snprintf(s->counts.no_usage, WHY_SIZE, elsewhere);
+        return;
+    }
     if (!calls_per_echo(s, why, sizeof why) ||
-        !usage_of_idle(s, why, sizeof why))
+        !usage_of_idle(s, why, sizeof why)) {
         snprintf(s->unusable, sizeof s->unusable, "%s", why);
-    else if (s->command_line == COMMAND_LINE_OURS)
+        snprintf(s->counts.no_calls, WHY_SIZE, "%s", why);
+        snprintf(s->counts.no_usage, WHY_SIZE, "%s", why);
+    } else if (s->command_line == COMMAND_LINE_OURS)
         read_capacity(s);
 }

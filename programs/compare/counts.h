@@ -1,7 +1,9 @@
 /* counts.h -- what one echo and one idle client need
  *
- * These are counts, not speeds. They are the same on every machine and in every
- * run; the counts of calls are the same on Windows as under Wine.
+ * These are counts, not speeds. The counts of calls are the same on every
+ * machine, in every run, and on Windows as under Wine; only SleepEx() is a
+ * matter of timing. Windows and Wine may add handles and threads of their own,
+ * Windows above all the threads of its pool.
  */
 #ifndef COMPARE_COUNTS_H
 #define COMPARE_COUNTS_H

@@ -173,6 +173,7 @@ bool load_finish(struct load *load, struct load_figures *f,
 {
     unsigned long code = 0;
     unsigned long patience = (unsigned long)(load->seconds * 1000) + AFTER_MS;
+    *f = (struct load_figures){0};
     bool ended =
         server_wait_exit(load->process, patience, &code) == SERVER_WAIT_OK;
     char *json = server_output(load->process, SERVER_STDOUT);
@@ -181,7 +182,11 @@ bool load_finish(struct load *load, struct load_figures *f,
                 read_number(json, "echoes", &f->echoes) &&
                 read_number(json, "echoes_per_s", &f->echoes_per_s) &&
                 read_number(json, "mib_per_s", &f->mib_per_s) &&
-                read_number(json, "connects_per_s", &f->connects_per_s);
+                read_number(json, "connects_per_s", &f->connects_per_s) &&
+                read_number(json, "fewest", &f->fewest) &&
+                read_number(json, "median", &f->median) &&
+                read_number(json, "most", &f->most) &&
+                read_number(json, "unserved", &f->unserved);
     if (!ended)
         snprintf(why, size, "the load client did not end");
     else if (code != EXIT_STOPPED &&

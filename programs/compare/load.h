@@ -25,6 +25,8 @@ struct load_figures {
     double echoes_per_s;
     double mib_per_s;
     double connects_per_s;
+    double fewest, median, most; /* echoes of one client */
+    double unserved;             /* clients that got nothing while others did */
 };
 
 struct load;
@@ -43,9 +45,10 @@ bool load_wait_begin(struct load *load);
 /* Wait so many seconds. False when it has ended meanwhile. */
 bool load_wait(struct load *load, double seconds);
 
-/* Wait for its end. True: every byte was right; then the figures are set, and
- * the latencies of all echoes are added to `latency`, unless that is NULL.
- * Perhaps no echo was measured at all, because the time was too short. */
+/* Wait for its end. True: every byte was right, and nobody was unserved; then
+ * the figures are set, and the latencies of all echoes are added to `latency`,
+ * unless that is NULL. Perhaps no echo was measured at all, because the time
+ * was too short. Otherwise `unserved` is set, and all else only in parts. */
 bool load_finish(struct load *load, struct load_figures *figures,
                  struct histogram *latency, char *why, size_t size);
 

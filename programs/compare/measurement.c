@@ -9,6 +9,7 @@
 #include "programs/compare/measurement.h"
 #include "programs/compare/idle.h"
 #include "programs/compare/load.h"
+#include "programs/harness/source.h"
 
 static const double warmup = 0.1; /* seconds */
 static const double flood_lead = 0.5;
@@ -54,6 +55,9 @@ static void set_figures(struct figures *f, const struct load_figures *got,
         .p99_us = (double)histogram_percentile(latency, 99) / 1000,
         .p999_us = (double)histogram_percentile(latency, 99.9) / 1000,
         .max_us = (double)latency->max / 1000,
+        .fewest = got->fewest,
+        .median = got->median,
+        .most = got->most,
         .cpu_us_per_echo = span.cpu_ms / span.ms * 1e6 / got->echoes_per_s};
     /* Floods use the processor too: that time would be charged to the ping. */
     if (scenario->kind == KIND_FLOODS)
@@ -82,9 +86,10 @@ static bool measured_load(const struct running *running,
         ok = load_finish(load, &got, latency, why, size);
         if (ok) {
             set_figures(figures, &got, latency, s, span);
-            if (!scenario_too_short(s, got.echoes))
+            if (!scenario_too_short(s, got.echoes, got.fewest))
                 histogram_merge(all, latency);
         }
+        figures->unserved = got.unserved;
     }
     load_free(load);
     free(latency);
@@ -110,8 +115,10 @@ static bool beside_floods(const struct running *running,
         return false;
     bool begun = load_wait_begin(flood);
     bool ok = begun && measured_load(running, s, figures, latency, why, size);
-    if (ok || !begun) /* otherwise the ping's trouble counts */
+    if (ok || !begun) { /* otherwise the ping's trouble counts */
         ok = load_finish(flood, &got, NULL, why, size) && ok;
+        figures->unserved += got.unserved;
+    }
     load_free(flood);
     return ok;
 }
@@ -134,8 +141,11 @@ enum measurement_end measurement_run(struct subject *subject,
                                      double *start_ms, char *why, size_t size)
 {
     struct running running;
+    *figures = (struct figures){.unserved = 0};
     why[0] = '\0';
     if (!subject_start(subject, &running, why, size)) {
+        if (strstr(why, source_used_up_hint) != NULL)
+            return MEASUREMENT_NO_PORTS;
         snprintf(subject->unusable, sizeof subject->unusable, "%s", why);
         return MEASUREMENT_WRONG;
     }
@@ -147,11 +157,13 @@ enum measurement_end measurement_run(struct subject *subject,
                   : measured_load(&running, s, figures, latency, why, size);
     if (!ok) {
         subject_abandon(&running, why, size);
-        return MEASUREMENT_WRONG;
+        return figures->unserved > 0                      ? MEASUREMENT_UNSERVED
+               : strstr(why, source_used_up_hint) != NULL ? MEASUREMENT_NO_PORTS
+                                                          : MEASUREMENT_WRONG;
     }
     if (!subject_stop(&running, NULL, why, size))
         return MEASUREMENT_WRONG;
-    if (!scenario_too_short(s, figures->echoes))
+    if (!scenario_too_short(s, figures->echoes, figures->fewest))
         return MEASUREMENT_RIGHT;
     snprintf(why, size,
              "%.0f echoes in %g s are too few for %u client%s; no longer time "

@@ -8,6 +8,8 @@ enum measurement_end {
     MEASUREMENT_RIGHT,     /* the figures are set and the latencies added */
     MEASUREMENT_WRONG,     /* `why` tells */
     MEASUREMENT_TOO_SHORT, /* too few echoes, none wrong; `why` tells */
+    MEASUREMENT_UNSERVED,  /* figures->unserved clients; `why` tells */
+    MEASUREMENT_NO_PORTS,  /* not the server's fault; `why` tells */
 };
 
 /* Start the server cold, load it, stop it. Nothing runs afterwards. */

@@ -77,7 +77,13 @@ static void put_environment(const struct environment *e, bool pinned, FILE *out)
             e->memory_mib);
     put_text_field(out, ",\"build\":", e->compiler);
     fprintf(out, ",\"pinned\":%s", pinned ? "true" : "false");
+    put_text_field(out, ",\"cpu_clock\":", subject_cpu_clock());
     fputs("},\n", out);
+}
+
+static const char *why_or_null(const char *why)
+{
+    return why[0] != '\0' ? why : NULL;
 }
 
 static void put_counts(const struct counts *c, FILE *out)
@@ -93,6 +99,10 @@ static void put_counts(const struct counts *c, FILE *out)
               ",\"calls_per_echo\":", c->has_calls ? c->calls_per_echo : NAN);
     put_field(out,
               ",\"waits_per_echo\":", c->has_calls ? c->waits_per_echo : NAN);
+    put_field(out, ",\"sleeps_per_echo\":", c->has_calls ? c->sleeps : NAN);
+    put_field(out, ",\"sleeps_at_most\":", c->has_calls ? c->sleeps_most : NAN);
+    put_text_field(out, ",\"no_calls\":", why_or_null(c->no_calls));
+    put_text_field(out, ",\"no_usage\":", why_or_null(c->no_usage));
     put_field(out, ",\"handles_per_client\":",
               c->has_usage ? c->handles_per_client : NAN);
     put_field(out, ",\"bytes_per_client\":",
@@ -144,6 +154,9 @@ static const struct {
     {"max_us", offsetof(struct figures, max_us)},
     {"cpu_us_per_echo", offsetof(struct figures, cpu_us_per_echo)},
     {"echoes", offsetof(struct figures, echoes)},
+    {"fewest_echoes", offsetof(struct figures, fewest)},
+    {"median_echoes", offsetof(struct figures, median)},
+    {"most_echoes", offsetof(struct figures, most)},
 };
 enum { METRICS = sizeof metrics / sizeof metrics[0] };
 
@@ -179,6 +192,7 @@ static void put_result(const struct comparison *c, size_t scenario,
                    counts              ? NULL
                    : r->why[0] != '\0' ? r->why
                                        : "not measured");
+    fprintf(out, ",\"unserved\":%.0f", r->unserved);
     fputs(",\"rounds\":[", out);
     for (size_t i = 0; counts && i < r->count; i++) {
         fputs(i > 0 ? ",\n  " : "\n  ", out);
@@ -199,7 +213,8 @@ void report_json(const struct comparison *c, FILE *out)
     put_text_field(out, ",\"mode\":", mode_name(c->options->mode));
     fputs(",\n", out);
     put_environment(&c->environment, c->options->pin, out);
-    fprintf(out, "\"rounds\":%u,\n\"servers\":[\n", c->rounds);
+    fprintf(out, "\"rounds\":%u,\"rounds_asked\":%lu,\n\"servers\":[\n",
+            c->rounds, c->options->rounds);
     for (size_t i = 0; i < c->subject_count; i++) {
         put_subject(&c->subjects[i], out);
         fputs(i + 1 < c->subject_count ? ",\n" : "],\n", out);
@@ -293,6 +308,7 @@ static void put_row_head(const struct comparison *c, size_t scenario,
             of->baseline ? "true" : "false",
             result_counts(r) ? "true" : "false");
     put_cell(r->why, out);
+    fprintf(out, ",%.0f", r->unserved);
 }
 
 /* Writes a row for each round, and one without figures for an invalid
@@ -326,7 +342,7 @@ static void put_rows(const struct comparison *c, size_t scenario,
 void report_csv(const struct comparison *c, FILE *out)
 {
     fputs("scenario,kind,name,clients,bytes,seconds,server,model,baseline,"
-          "valid,why,round",
+          "valid,why,unserved,round",
           out);
     for (size_t m = 0; m < METRICS; m++)
         fprintf(out, ",%s", metrics[m].name);

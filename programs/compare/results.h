@@ -34,14 +34,18 @@ struct figures {
     double mib_per_s;
     double connects_per_s;
     double p50_us, p90_us, p99_us, p999_us, max_us;
-    double cpu_us_per_echo; /* of the server's process */
+    double cpu_us_per_echo;      /* of the server's process */
+    double fewest, median, most; /* echoes of one client */
+    double unserved; /* clients that got nothing while others did: if there are
+                      * any, only this figure is set */
 };
 
 /* The rounds of one server under one load. One wrong byte in one of them makes
- * the result invalid: then `why` tells the reason, and nothing of the result is
- * charted. */
+ * the result invalid, and so does one client that was unserved: then `why`
+ * tells the reason, and nothing of the result is charted. */
 struct result {
     char why[WHY_SIZE]; /* empty: valid */
+    double unserved;    /* clients, in the round that made it invalid */
     struct figures *rounds;
     size_t count;
     struct histogram *latency; /* of all rounds */

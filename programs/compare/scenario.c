@@ -16,41 +16,42 @@ static const struct {
     struct scenario is;
     enum mode from;
 } all[] = {
-    {{KIND_ECHO, "echo-1", "1 client, 64 bytes", 1, 0, MESSAGE, 1, 0, false},
+    {{KIND_ECHO, "echo-1", "1 client, 64 bytes", 1, 0, MESSAGE, 1, 0, 0, false},
      MODE_QUICK},
-    {{KIND_ECHO, "echo-16", "16 clients, 64 bytes", 16, 0, MESSAGE, 1, 0,
+    {{KIND_ECHO, "echo-16", "16 clients, 64 bytes", 16, 0, MESSAGE, 1, 0, 0,
       false},
      MODE_DEFAULT},
-    {{KIND_ECHO, "echo-64", "64 clients, 64 bytes", 64, 0, MESSAGE, 1, 0,
+    {{KIND_ECHO, "echo-64", "64 clients, 64 bytes", 64, 0, MESSAGE, 1, 0, 0,
       false},
      MODE_QUICK},
-    {{KIND_ECHO, "echo-256", "256 clients, 64 bytes", 256, 0, MESSAGE, 1, 0,
+    {{KIND_ECHO, "echo-256", "256 clients, 64 bytes", 256, 0, MESSAGE, 1, 0, 0,
       false},
      MODE_DEFAULT},
     {{KIND_ECHO, "echo-1000", "1,000 clients, 64 bytes", 1000, 0, MESSAGE, 1, 0,
-      false},
+      0, false},
      MODE_QUICK},
     {{KIND_ECHO, "echo-4000", "4,000 clients, 64 bytes", 4000, 0, MESSAGE, 1, 0,
-      false},
+      0, false},
      MODE_FULL},
-    {{KIND_SIZE, "size-64", "16 clients, 64 bytes", 16, 0, MESSAGE, 1, 0,
+    {{KIND_SIZE, "size-64", "16 clients, 64 bytes", 16, 0, MESSAGE, 1, 0, 0,
       false},
      MODE_DEFAULT},
-    {{KIND_SIZE, "size-1024", "16 clients, 1 KiB", 16, 0, 1024, 1, 0, false},
+    {{KIND_SIZE, "size-1024", "16 clients, 1 KiB", 16, 0, 1024, 1, 0, 0, false},
      MODE_DEFAULT},
-    {{KIND_SIZE, "size-8192", "16 clients, 8 KiB", 16, 0, 8192, 1, 0, false},
+    {{KIND_SIZE, "size-8192", "16 clients, 8 KiB", 16, 0, 8192, 1, 0, 0, false},
      MODE_DEFAULT},
-    {{KIND_SIZE, "size-65536", "16 clients, 64 KiB", 16, 0, LARGE, 1, 0, false},
+    {{KIND_SIZE, "size-65536", "16 clients, 64 KiB", 16, 0, LARGE, 1, 0, 0,
+      false},
      MODE_DEFAULT},
-    {{KIND_BULK, "bulk", "One bulk stream", 1, 0, LARGE, DEPTH, 0, false},
+    {{KIND_BULK, "bulk", "One bulk stream", 1, 0, LARGE, DEPTH, 0, 0, false},
      MODE_QUICK},
     {{KIND_CHURN, "churn", "16 clients: connect, echo, close", 16, 0, MESSAGE,
-      1, 0, false},
+      1, 0, 0, false},
      MODE_QUICK},
     {{KIND_IDLE, "idle", "1,000 idle clients, 10 busy ones", 10, 1000, MESSAGE,
-      1, 0, false},
+      1, 0, 0, false},
      MODE_DEFAULT},
-    {{KIND_FLOODS, "floods", "Six floods beside a ping", 1, 6, MESSAGE, 1, 0,
+    {{KIND_FLOODS, "floods", "Six floods beside a ping", 1, 6, MESSAGE, 1, 0, 0,
       false},
      MODE_DEFAULT},
 };
@@ -78,16 +79,19 @@ struct scenario *scenarios_make(const struct options *options, size_t *count)
         if (all[i].from > options->mode)
             continue;
         made[*count] = all[i].is;
+        made[*count].asked = options->seconds;
         made[(*count)++].seconds = options->seconds;
     }
     choose_headline(made, *count);
     return made;
 }
 
-bool scenario_too_short(const struct scenario *s, double echoes)
+bool scenario_too_short(const struct scenario *s, double echoes, double fewest)
 {
     /* With churn there is no turn: each client that comes is a new one. */
-    return echoes < (s->kind == KIND_CHURN ? 1 : s->clients);
+    if (s->kind == KIND_CHURN)
+        return echoes < 1;
+    return echoes < s->clients || (fewest < 1 && s->seconds <= s->asked);
 }
 
 bool scenario_lengthen(struct scenario *s)

@@ -25,15 +25,20 @@ struct scenario {
     unsigned bytes;   /* of a message */
     unsigned pipeline;
     double seconds; /* measured; longer when that turns out to be too short */
+    double asked;   /* the same, in the beginning */
     bool headline;  /* the report quotes it in its first table */
 };
 
 /* The scenarios of options->mode. The caller frees them. */
 struct scenario *scenarios_make(const struct options *options, size_t *count);
 
-/* True for so few echoes that some client has not had its turn. Then the
- * figures tell how a load begins, not how it goes on. */
-bool scenario_too_short(const struct scenario *scenario, double echoes);
+/* True for so few echoes that some client cannot have had its turn. Then the
+ * figures tell how a load begins, not how it goes on. `fewest` is what one
+ * client got: if that is nothing, once a longer time is asked for. More often
+ * would be in vain: on a busy machine a server may accept its last client after
+ * a minute. */
+bool scenario_too_short(const struct scenario *scenario, double echoes,
+                        double fewest);
 
 /* Measure four times as long from now on. False: it is as long as it can be. */
 bool scenario_lengthen(struct scenario *scenario);

@@ -11,6 +11,8 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "programs/compare/subject.h"
+#include "programs/harness/measure.h"
+#include "programs/harness/source.h"
 #include "programs/harness/text.h"
 
 enum { ARGS_MOST = 64, TRY_MS = 5000 };
@@ -75,7 +77,7 @@ static void arguments_make(struct arguments *a, const struct subject *s,
 
 /* ---- start ------------------------------------------------------------- */
 
-static bool start_process(struct running *r, bool ours, char *why, size_t size)
+static bool start_once(struct running *r, bool ours, char *why, size_t size)
 {
     struct subject *s = r->subject;
     struct arguments arguments;
@@ -112,6 +114,20 @@ static bool start_process(struct running *r, bool ours, char *why, size_t size)
         : ours                  ? "it prints no ready line"
                                 : "it accepts nobody on the port it is given");
     subject_abandon(r, why, size);
+    return false;
+}
+
+/* Between our look for a free port and the server's bind() somebody else may
+ * take that port. Then another one is tried. */
+static bool start_process(struct running *r, bool ours, char *why, size_t size)
+{
+    for (int tries = 1; tries <= 3; tries++) {
+        why[0] = '\0';
+        if (start_once(r, ours, why, size))
+            return true;
+        if (strstr(why, "WSAEADDRINUSE") == NULL)
+            break;
+    }
     return false;
 }
 
@@ -234,12 +250,21 @@ bool subject_stop(struct running *r, char **output, char *why, size_t size)
 
 /* ---- use --------------------------------------------------------------- */
 
+const char *subject_cpu_clock(void)
+{
+    return server_on_wine()              ? "Linux, in steps of 10 ms"
+           : measure_cycles_per_ms() > 0 ? "processor cycles"
+                                         : "Windows, in steps of 15.6 ms";
+}
+
 double subject_cpu_ms(const struct running *r)
 {
     struct server_usage usage;
-    return r->process != NULL && server_measure(r->process, &usage)
-               ? usage.cpu_ms
-               : NAN;
+    if (r->process == NULL || !server_measure(r->process, &usage))
+        return NAN;
+    return usage.cycles > 0 && measure_cycles_per_ms() > 0
+               ? (double)usage.cycles / measure_cycles_per_ms()
+               : usage.cpu_ms;
 }
 
 static bool set_limits(SOCKET sock)
@@ -254,19 +279,13 @@ static bool set_limits(SOCKET sock)
                       sizeof on) == 0;
 }
 
-/* A port stays in use for minutes after a connection (TIME_WAIT), and on
- * Windows an address has only 16,384 ephemeral ports. This machine has more
- * than one address: 127.1.0.1 and so on, which nobody else uses. */
+/* From 127.1.0.1 on: the load client uses other addresses. */
 static bool bind_source(SOCKET sock, const struct sockaddr_in *to)
 {
     static unsigned long serial;
     const unsigned long ports_per_address = 8000;
-    struct sockaddr_in from = {.sin_family = AF_INET};
-    if (ntohl(to->sin_addr.s_addr) >> 24 != 127)
-        return true;
-    from.sin_addr.s_addr =
-        htonl(0x7F010001 + serial++ / ports_per_address % 200);
-    return bind(sock, (struct sockaddr *)&from, sizeof from) == 0;
+    return source_bind(sock, (const struct sockaddr *)to, sizeof *to,
+                       0x7F010001, serial++ / ports_per_address) == 0;
 }
 
 SOCKET subject_dial(const struct running *r, char *why, size_t size)
@@ -277,8 +296,10 @@ SOCKET subject_dial(const struct running *r, char *why, size_t size)
     if (sock == INVALID_SOCKET || !set_limits(sock) ||
         !bind_source(sock, &r->address) ||
         connect(sock, to, sizeof r->address) == SOCKET_ERROR) {
-        say(why, size, "connect: %s",
-            err_name((unsigned long)WSAGetLastError()));
+        unsigned long err = (unsigned long)WSAGetLastError();
+        say(why, size, "connect: %s%s%s", err_name(err),
+            source_used_up(err) ? ": " : "",
+            source_used_up(err) ? source_used_up_hint : "");
         if (sock != INVALID_SOCKET)
             closesocket(sock);
         sock = INVALID_SOCKET;

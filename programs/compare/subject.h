@@ -29,10 +29,17 @@ struct call {
 /* What the idle clients and counted echoes of counts.c have shown. */
 struct counts {
     bool has_calls;
+    char no_calls[WHY_SIZE]; /* otherwise: why */
+    char no_usage[WHY_SIZE];
     struct call calls[CALLS_MOST];
     size_t call_count;
     double calls_per_echo;
     double waits_per_echo;
+    /* SleepEx() returns when one completion routine has run, or several: how
+     * often it is called is a matter of timing. Each WSARecv() and WSASend()
+     * has one routine, so more sleeps than these calls there cannot be. */
+    double sleeps;      /* of the calls above: these were counted */
+    double sleeps_most; /* 0: the calls are exact */
     bool has_usage;
     double handles_per_client;
     double bytes_per_client; /* working set */
@@ -98,8 +105,9 @@ bool subject_stop(struct running *running, char **output, char *why,
  * known of its end: an exit code, a line that it wrote. */
 void subject_abandon(struct running *running, char *why, size_t size);
 
-/* Processor time so far in ms, or NAN. */
+/* Processor time so far in ms, or NAN; and what that is read from. */
 double subject_cpu_ms(const struct running *running);
+const char *subject_cpu_clock(void);
 
 /* Connect to it, with TCP_NODELAY and a time limit for send and receive.
  * Returns INVALID_SOCKET, with the reason in `why`, if that fails. */

@@ -9,17 +9,29 @@
 #include "programs/echo_load/conn.h"
 #include "programs/echo_load/pattern.h"
 #include "programs/echo_load/turns.h"
+#include "programs/echo_load/worker.h"
+#include "programs/harness/source.h"
 
 enum {
     BUFFER_MOST = 64 * 1024,
     PORTS_PER_ADDRESS = 10000, /* of the 16384 that Windows hands out */
-    ADDRESSES = 200,
-    STOP_PATIENCE_S = 1 /* for owed echoes, when the user wants to end */
+    STOP_PATIENCE_S = 1        /* for owed echoes, when the user wants to end */
 };
 
 static const uint64_t second = 1000000000;
 
 /* ---- how it ends ------------------------------------------------------- */
+
+static void conn_trouble(struct worker *w, const struct conn *c,
+                         const char *call, DWORD err)
+{
+    char what[320];
+    err_describe(err, what, sizeof what);
+    tally_tell("connection %llu: %s: %s, with %llu of %llu bytes back%s",
+               c->serial, call, what, c->back, c->asked,
+               err == WSAECONNREFUSED ? "; is a server running there?" : "");
+    tally_add(&w->results.errors, err_name(err), 1);
+}
 
 /* Once nothing is pending, frees it for the next connection, or takes it out of
  * use. */
@@ -28,7 +40,7 @@ static void conn_release(struct worker *w, struct conn *c)
     if (c->in.pending || c->out.pending)
         return;
     if (c->sock != INVALID_SOCKET && closesocket(c->sock) == SOCKET_ERROR)
-        tally_add(&w->results.errors, err_name((DWORD)WSAGetLastError()), 1);
+        conn_trouble(w, c, "closesocket", (DWORD)WSAGetLastError());
     c->sock = INVALID_SOCKET;
     c->state = CONN_NONE;
     if (c->given_up || w->phase == PHASE_DRAIN) {
@@ -39,16 +51,64 @@ static void conn_release(struct worker *w, struct conn *c)
     }
 }
 
+/* How many of its echoes have begun and are not back. */
+static uint64_t conn_owed(const struct worker *w, const struct conn *c)
+{
+    uint64_t size = w->run->options.size;
+    if (c->state == CONN_CONNECTING && w->run->options.churn)
+        return 1; /* it began with the connect */
+    return (c->asked - c->back + size - 1) / size;
+}
+
+/* When the echo that is owed next began. */
+static uint64_t conn_owed_from(const struct worker *w, const struct conn *c)
+{
+    const struct load_options *o = &w->run->options;
+    return c->from[c->back / o->size % o->pipeline];
+}
+
+/* What is still owed will not come: the age of these echoes is the least that
+ * they have cost. */
+static void conn_count_ages(struct worker *w, const struct conn *c)
+{
+    const struct load_options *o = &w->run->options;
+    uint64_t now = clock_ns();
+    uint64_t first = c->back / o->size;
+    if (now < w->run->measure_from)
+        return;
+    for (uint64_t n = first; n < first + conn_owed(w, c); n++) {
+        uint64_t from = c->from[n % o->pipeline];
+        w->results.waiting++;
+        histogram_add(w->results.latency, now > from ? now - from : 0);
+    }
+}
+
 /* Cancel, await the packets, and only then close: closing a socket on which an
  * operation is pending makes Windows send a reset (Wine does not), and the
  * operation's memory stays the system's until its packet is here. */
 static void conn_close(struct worker *w, struct conn *c)
 {
+    conn_count_ages(w, c);
     c->state = CONN_CLOSING;
     if ((c->in.pending || c->out.pending) &&
         !CancelIoEx((HANDLE)c->sock, NULL) && GetLastError() != ERROR_NOT_FOUND)
-        tally_add(&w->results.errors, err_name(GetLastError()), 1);
+        conn_trouble(w, c, "CancelIoEx", GetLastError());
     conn_release(w, c);
+}
+
+/* The connection is of no use any more; the echoes that it owes are lost. */
+static void conn_give_up(struct worker *w, struct conn *c)
+{
+    w->results.lost += conn_owed(w, c);
+    c->given_up = true;
+    conn_close(w, c);
+}
+
+static void conn_fail(struct worker *w, struct conn *c, const char *call,
+                      DWORD err)
+{
+    conn_trouble(w, c, call, err);
+    conn_give_up(w, c);
 }
 
 /* All bytes are back: close in the orderly way. */
@@ -60,33 +120,8 @@ static void conn_finish(struct worker *w, struct conn *c)
     }
     c->state = CONN_HALF_CLOSED;
     c->progress = clock_ns();
-    if (shutdown(c->sock, SD_SEND) == SOCKET_ERROR) {
-        tally_add(&w->results.errors, err_name((DWORD)WSAGetLastError()), 1);
-        c->given_up = true;
-        conn_close(w, c);
-    }
-}
-
-/* The connection is of no use any more, because of `name`; the echoes that it
- * owes are lost. */
-static void conn_give_up(struct worker *w, struct conn *c, const char *name)
-{
-    uint64_t size = w->run->options.size;
-    tally_add(&w->results.errors, name, 1);
-    w->results.lost += (c->asked - c->back + size - 1) / size;
-    c->given_up = true;
-    conn_close(w, c);
-}
-
-static void conn_fail(struct worker *w, struct conn *c, const char *call,
-                      DWORD err)
-{
-    char what[320];
-    err_describe(err, what, sizeof what);
-    tally_tell("connection %llu: %s: %s, with %llu of %llu bytes back%s",
-               c->serial, call, what, c->back, c->asked,
-               err == WSAECONNREFUSED ? "; is a server running there?" : "");
-    conn_give_up(w, c, err_name(err));
+    if (shutdown(c->sock, SD_SEND) == SOCKET_ERROR)
+        conn_fail(w, c, "shutdown", (DWORD)WSAGetLastError());
 }
 
 static void conn_silent(struct worker *w, struct conn *c)
@@ -98,7 +133,8 @@ static void conn_silent(struct worker *w, struct conn *c)
                c->state == CONN_HALF_CLOSED
                    ? "; the server did not close after our half-close"
                    : "");
-    conn_give_up(w, c, err_name(WSAETIMEDOUT));
+    tally_add(&w->results.errors, err_name(WSAETIMEDOUT), 1);
+    conn_give_up(w, c);
 }
 
 static void conn_cut(struct worker *w, struct conn *c)
@@ -106,7 +142,8 @@ static void conn_cut(struct worker *w, struct conn *c)
     tally_tell("connection %llu: end of stream: the server closed early, with "
                "%llu of %llu bytes back",
                c->serial, c->back, c->asked);
-    conn_give_up(w, c, "CLOSED_EARLY");
+    tally_add(&w->results.errors, "CLOSED_EARLY", 1);
+    conn_give_up(w, c);
 }
 
 /* The bytes in buf are no echo. Nobody could tell which later bytes are right,
@@ -130,29 +167,36 @@ static void conn_wrong(struct worker *w, struct conn *c, size_t len)
                r.count == 1 ? "" : "s", words[r.what]);
     w->results.wrong_bytes += r.count;
     c->back += r.at;
-    conn_give_up(w, c, names[r.what]);
+    tally_add(&w->results.errors, names[r.what], 1);
+    conn_give_up(w, c);
 }
 
 /* ---- connect ----------------------------------------------------------- */
 
-/* ConnectEx() needs a bound socket. An address has a limited number of ports,
- * and the side that closes first keeps its port for minutes (TIME_WAIT). This
- * machine has more addresses, so go on to the next one in time. Runs in a row
- * begin with different addresses, because each run has its own seed. */
+/* ConnectEx() needs a bound socket. Go on to the next address before the ports
+ * of this one are used up. Runs in a row begin with different addresses,
+ * because each run has its own seed. */
 static int bind_source(const struct run *run, const struct conn *c)
 {
-    struct sockaddr_storage from = {.ss_family = run->to.ss_family};
-    const struct sockaddr_in *to4 = (const struct sockaddr_in *)&run->to;
-    struct sockaddr_in *from4 = (struct sockaddr_in *)&from;
-    if (to4->sin_family == AF_INET && ntohl(to4->sin_addr.s_addr) >> 24 == 127)
-        from4->sin_addr.s_addr =
-            htonl(INADDR_LOOPBACK +
-                  (u_long)((c->serial / PORTS_PER_ADDRESS + run->options.seed) %
-                           ADDRESSES));
-    return bind(c->sock, (const struct sockaddr *)&from, run->to_len);
+    return source_bind(c->sock, (const struct sockaddr *)&run->to, run->to_len,
+                       INADDR_LOOPBACK,
+                       c->serial / PORTS_PER_ADDRESS + run->options.seed);
 }
 
-/* Makes a socket that is ready for ConnectEx(). If that fails, returns the name
+/* Without a port no connection can be made, and that is not the server's
+ * fault: so the run ends here. */
+static void conn_unmade(struct worker *w, struct conn *c, const char *call,
+                        DWORD err)
+{
+    if (source_used_up(err) &&
+        InterlockedExchange(&w->run->out_of_ports, 1) == 0) {
+        err_print("%s: %s", err_name(err), source_used_up_hint);
+        run_stop(w->run);
+    }
+    conn_fail(w, c, call, err);
+}
+
+/* Makes a socket for ConnectEx(), which still has to be bound. If that fails, returns the name
  * of the call, and its error is in WSAGetLastError(). */
 static const char *make_socket(const struct worker *w, struct conn *c)
 {
@@ -167,8 +211,6 @@ static const char *make_socket(const struct worker *w, struct conn *c)
         return "setsockopt(TCP_NODELAY)";
     if (ioctlsocket(c->sock, (long)FIONBIO, &no_wait) == SOCKET_ERROR)
         return "ioctlsocket(FIONBIO)";
-    if (bind_source(w->run, c) == SOCKET_ERROR)
-        return "bind";
     if (CreateIoCompletionPort((HANDLE)c->sock, w->port, (ULONG_PTR)c, 0) ==
         NULL)
         return "CreateIoCompletionPort";
@@ -186,13 +228,17 @@ void conn_open(struct worker *w, struct conn *c, uint64_t from)
         conn_fail(w, c, failed, (DWORD)WSAGetLastError());
         return;
     }
+    if (bind_source(w->run, c) == SOCKET_ERROR) {
+        conn_unmade(w, c, "bind", (DWORD)WSAGetLastError());
+        return;
+    }
     c->state = CONN_CONNECTING;
     c->out.ov = (OVERLAPPED){0};
     if (!w->run->connect_ex(c->sock, (const struct sockaddr *)&w->run->to,
                             w->run->to_len, NULL, 0, NULL, &c->out.ov)) {
         int err = WSAGetLastError();
         if (err != WSA_IO_PENDING) {
-            conn_fail(w, c, "ConnectEx", (DWORD)err);
+            conn_unmade(w, c, "ConnectEx", (DWORD)err);
             return;
         }
     }
@@ -260,12 +306,19 @@ static void conn_settle(struct worker *w, struct conn *c, DWORD len,
     uint64_t ended = (c->back + len) / o->size;
     for (uint64_t n = c->back / o->size; n < ended; n++) {
         uint64_t from = c->from[n % o->pipeline];
+        bool counts = from >= w->run->measure_from;
+        bool late = !counts && w->ended > w->run->measure_from;
         r->all_echoes++;
-        if (from >= w->run->measure_from) {
-            r->echoes++;
+        r->echoes += counts;
+        r->waiting += late;
+        if (counts || late)
             histogram_add(r->latency, now > from ? now - from : 0);
-        }
         InterlockedIncrement64(&w->done);
+    }
+    if (w->phase == PHASE_RUN && now >= w->run->measure_from) {
+        if (c->got == 0)
+            c->first = now;
+        c->got += ended - c->back / o->size;
     }
     c->back += len;
     c->progress = now;
@@ -277,7 +330,7 @@ static void on_connected(struct worker *w, struct conn *c, DWORD err)
 {
     uint64_t now = clock_ns();
     if (err != 0) {
-        conn_fail(w, c, "ConnectEx", err);
+        conn_unmade(w, c, "ConnectEx", err);
         return;
     }
     /* Until this call shutdown() and getpeername() fail on Windows. Wine does
@@ -396,6 +449,12 @@ void conn_drain(struct worker *w, struct conn *c)
 {
     if (c->given_up)
         return;
+    if (conn_owed(w, c) > 0) {
+        uint64_t since = conn_owed_from(w, c);
+        if (since < w->run->measure_from)
+            since = w->run->measure_from;
+        c->waited = w->ended > since ? w->ended - since : 0;
+    }
     switch (c->state) {
     case CONN_NONE: conn_release(w, c); break;
     case CONN_CONNECTING:

@@ -153,6 +153,11 @@ static int report(const struct run *run, FILE *json, FILE *hgrm)
     struct report r = report_make(run);
     if (r.nothing) /* on standard error: the figures may be for a program */
         err_print("nothing measured: no echo began in the %.3f s", r.seconds);
+    if (r.shares.unserved > 0) {
+        char what[160];
+        report_unserved(&r, what, sizeof what);
+        err_print("%s", what);
+    }
     if (!run->options.quiet && json != stdout && hgrm != stdout)
         report_print(&r);
     if (json != NULL) {

@@ -40,9 +40,14 @@ static const char help[] =
     "stalls is charged for the echoes that had to wait (corrected for\n"
     "coordinated omission); with --churn it includes the connect. Percentiles\n"
     "are never too low, and at most 0.1 % too high.\n\n"
+    "An echo that is owed when the time ends, or that was due and could not\n"
+    "begin, is in the latency with the time that it has waited. A connection\n"
+    "is unserved when it still waits at the end, has waited for half of the\n"
+    "time or longer, and the others got ten echoes or more each meanwhile;\n"
+    "but not while the queue moves, and others get their first echo.\n\n"
     "Exit codes: 0 all echoes right, 1 an echo was wrong or lost, or a\n"
-    "connection refused or cut, or no echo began in the measured time, 2 bad\n"
-    "command line, 3 could not connect.\n";
+    "connection refused or cut or unserved, or no echo began in the measured\n"
+    "time, 2 bad command line, 3 could not connect.\n";
 
 /* ---- numbers with a unit ------------------------------------------------- */
 

@@ -21,10 +21,72 @@ static void add_results(struct results *all, const struct results *one)
     all->all_echoes += one->all_echoes;
     all->lost += one->lost;
     all->wrong_bytes += one->wrong_bytes;
+    all->waiting += one->waiting;
     all->skipped += one->skipped;
     tally_merge(&all->errors, &one->errors);
     histogram_merge(all->latency, one->latency);
     histogram_merge(all->connect, one->connect);
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* All connections of all workers, as one array would have them. */
+static const struct conn *conn_at(const struct run *run, size_t i)
+{
+    unsigned worker = 0;
+    while (i >= run->workers[worker].count)
+        i -= run->workers[worker++].count;
+    return &run->workers[worker].conns[i];
+}
+
+static bool waited_long(const struct conn *c, double measured)
+{
+    return (double)c->waited >= measured / 2 && (double)c->waited >= 0.1 * s;
+}
+
+/* `measured` is in nanoseconds. */
+static struct shares share_out(const struct run *run, double measured)
+{
+    size_t count = (size_t)run->options.connections;
+    uint64_t *got = calloc(count, sizeof *got);
+    struct shares shares = {.all_the_time = true};
+    double served_got = 0;
+    bool moves = false; /* the queue */
+    if (got == NULL)
+        die_call("calloc", WSA_NOT_ENOUGH_MEMORY);
+    for (size_t i = 0; i < count; i++) {
+        const struct conn *c = conn_at(run, i);
+        got[i] = c->got;
+        if (c->got > 0 && !waited_long(c, measured)) {
+            shares.served++;
+            served_got += (double)c->got;
+        }
+        if (c->got > 0 &&
+            (double)(c->first - run->measure_from) >= measured / 2)
+            moves = true;
+    }
+    for (size_t i = 0; i < count && shares.served > 0 && !moves; i++) {
+        const struct conn *c = conn_at(run, i);
+        double meanwhile =
+            served_got / (double)shares.served * (double)c->waited / measured;
+        if (!waited_long(c, measured) ||
+            meanwhile < 10.0 * (double)run->options.pipeline)
+            continue;
+        shares.unserved++;
+        if (c->got > 0 || (double)c->waited < measured * 0.9)
+            shares.all_the_time = false;
+    }
+    qsort(got, count, sizeof *got, compare_numbers);
+    shares.fewest = got[0];
+    shares.median = got[count / 2];
+    shares.most = got[count - 1];
+    free(got);
+    return shares;
 }
 
 struct report report_make(const struct run *run)
@@ -54,7 +116,9 @@ struct report report_make(const struct run *run)
     double connecting = o->churn ? r.seconds : r.ramp;
     if (connecting > 0)
         r.connects_per_s = (double)r.all.connects / connecting;
-    r.valid = r.all.echoes > 0 && r.all.errors.len == 0;
+    r.shares = share_out(run, r.seconds * s);
+    r.valid =
+        r.all.echoes > 0 && r.all.errors.len == 0 && r.shares.unserved == 0;
     r.nothing = r.all.echoes == 0 && r.all.errors.len == 0 && !run->stop;
     return r;
 }
@@ -100,6 +164,29 @@ static void print_troubles(const struct report *r)
                r->all.lost);
 }
 
+void report_unserved(const struct report *r, char *out, size_t size)
+{
+    snprintf(out, size, "served %llu of %llu connections; %llu waited %s",
+             r->shares.served, r->run->options.connections, r->shares.unserved,
+             r->shares.all_the_time ? "the whole time"
+                                    : "for half of the time or longer");
+}
+
+static void print_verdict(const struct report *r)
+{
+    char what[160];
+    if (r->run->out_of_ports)
+        snprintf(what, sizeof what, "the ports of this machine were used up");
+    else if (r->all.echoes == 0)
+        snprintf(what, sizeof what, "no echo was measured");
+    else if (r->shares.unserved > 0)
+        report_unserved(r, what, sizeof what);
+    else
+        snprintf(what, sizeof what,
+                 "an echo was wrong or lost, or a connection refused or cut");
+    printf("not valid: %s\n", what);
+}
+
 void report_print(const struct report *r)
 {
     const struct load_options *o = &r->run->options;
@@ -122,11 +209,18 @@ void report_print(const struct report *r)
         printf("  behind    %llu more echoes were due, but no connection was "
                "free for them\n",
                all->skipped);
+    if (all->waiting > 0)
+        printf("  waiting   %llu more echoes were owed when the time ended, or "
+               "never came\n",
+               all->waiting);
+    if (all->skipped + all->waiting > 0)
+        puts("            (the latency has the time that they have waited)");
+    printf("  fairness  fewest %llu, median %llu, most %llu echoes of one "
+           "client\n",
+           r->shares.fewest, r->shares.median, r->shares.most);
     print_troubles(r);
     if (!r->valid)
-        puts(all->echoes > 0 ? "not valid: an echo was wrong or lost, or a "
-                               "connection refused or cut"
-                             : "not valid: no echo was measured");
+        print_verdict(r);
 }
 
 /* ---- for programs ------------------------------------------------------ */
@@ -221,8 +315,16 @@ void report_json(const struct report *r, FILE *out)
                 all->errors.entries[i].name, all->errors.entries[i].count);
     fprintf(out,
             "},\n  \"wrong_bytes\": %llu,\n  \"lost_echoes\": %llu,\n"
-            "  \"behind\": %llu,\n  \"early\": %s,\n"
-            "  \"nothing_measured\": %s,\n  \"valid\": %s\n}\n",
-            all->wrong_bytes, all->lost, all->skipped, yes_or_no(r->early),
-            yes_or_no(r->nothing), yes_or_no(r->valid));
+            "  \"behind\": %llu,\n  \"waiting\": %llu,\n  \"early\": %s,\n"
+            "  \"nothing_measured\": %s,\n  \"out_of_ports\": %s,\n",
+            all->wrong_bytes, all->lost, all->skipped, all->waiting,
+            yes_or_no(r->early), yes_or_no(r->nothing),
+            yes_or_no(r->run->out_of_ports != 0));
+    fprintf(out,
+            "  \"echoes_of_a_client\": {\"fewest\": %llu, \"median\": %llu, "
+            "\"most\": %llu},\n"
+            "  \"served\": %llu,\n  \"unserved\": %llu,\n"
+            "  \"valid\": %s\n}\n",
+            r->shares.fewest, r->shares.median, r->shares.most,
+            r->shares.served, r->shares.unserved, yes_or_no(r->valid));
 }

@@ -28,7 +28,10 @@ enum phase { PHASE_RAMP, PHASE_RUN, PHASE_DRAIN };
 
 /* An echo counts when it began (with --rate: was due) in the measured time,
  * whenever it came back: to leave out the late ones would make a server look
- * better. */
+ * better. For the same reason the latency knows three more kinds, which are no
+ * echoes of this time: those that began in the warm-up and were still owed when
+ * the time ended, those that never came, and those that were due and could not
+ * begin. The last two have the age that they had when we gave up. */
 struct results {
     uint64_t echoes;
     uint64_t connects;     /* in the measured time */
@@ -36,6 +39,7 @@ struct results {
     uint64_t all_echoes;
     uint64_t lost;        /* echoes that did not come, or came wrong */
     uint64_t wrong_bytes; /* altered, missing or too many */
+    uint64_t waiting;     /* in the latency, and not in echoes */
     uint64_t skipped;     /* were due, but no connection was free to the end */
     struct tally errors;
     struct histogram *latency;
@@ -74,6 +78,10 @@ struct conn {
     uint64_t *from; /* echo n began at from[n % pipeline] */
     char *buf;
 
+    uint64_t got;    /* echoes that came back in the measured time */
+    uint64_t first;  /* when the first of these came */
+    uint64_t waited; /* at its end, and in it, for the next one that is owed */
+
     /* In the worker's list of those that are free for an echo. */
     bool idle;
     uint64_t ready_at;
@@ -105,12 +113,13 @@ struct worker {
     uint64_t slept_since; /* while an echo waits for its time */
     uint64_t next_sweep;
     uint64_t serials; /* connections made so far */
-    uint64_t ended;   /* when DRAIN began */
+    uint64_t ended;   /* when DRAIN began; 0 before */
     struct results results;
 };
 
-/* One run. Workers only read it; the last three are written by the worker that
- * is ready last, before it tells the others to begin. */
+/* One run. Workers only read it, except for the flags; the last three are
+ * written by the worker that is ready last, before it tells the others to
+ * begin. */
 struct run {
     struct load_options options;
     struct sockaddr_storage to;
@@ -119,10 +128,11 @@ struct run {
     LPFN_CONNECTEX connect_ex;
     struct worker workers[LOAD_WORKERS];
     unsigned worker_count;
-    uint64_t began;        /* the first connect */
-    volatile LONG stop;    /* asked to end early */
-    volatile LONG ramping; /* workers that are not ready yet */
-    uint64_t start;        /* 0: PHASE_RUN never began */
+    uint64_t began;             /* the first connect */
+    volatile LONG stop;         /* asked to end early */
+    volatile LONG out_of_ports; /* and that is why */
+    volatile LONG ramping;      /* workers that are not ready yet */
+    uint64_t start;             /* 0: PHASE_RUN never began */
     uint64_t measure_from;
     uint64_t until;
 };

@@ -88,17 +88,24 @@ static void worker_begin(struct worker *w)
             turns_add(w, &w->conns[i], 0);
 }
 
+/* Echoes that were due, and have not begun. They have waited since then. */
+static void count_skipped(struct worker *w, uint64_t now)
+{
+    struct results *r = &w->results;
+    uint64_t due = turns_due(w, w->arrivals);
+    while (now >= w->run->measure_from && due < now) {
+        histogram_add(r->latency, now - due);
+        r->skipped++;
+        due = turns_due(w, w->arrivals + r->skipped);
+    }
+}
+
 static void worker_drain(struct worker *w, uint64_t now)
 {
-    const struct run *run = w->run;
     if (w->phase == PHASE_DRAIN)
         return;
-    if (w->phase == PHASE_RUN) {
-        double due_by_now = (double)(now - run->start) / 1e9 *
-                            (double)run->options.rate / run->worker_count;
-        if (due_by_now > (double)w->arrivals)
-            w->results.skipped = (uint64_t)due_by_now - w->arrivals;
-    }
+    if (w->phase == PHASE_RUN && w->run->options.rate > 0)
+        count_skipped(w, now);
     w->phase = PHASE_DRAIN;
     w->ended = now;
     for (size_t i = 0; i < w->count; i++)
@@ -127,6 +134,18 @@ static DWORD patience(const struct worker *w, uint64_t now)
     return at > now ? (DWORD)((at - now + MS - 1) / MS) : 0;
 }
 
+/* Also before each packet: the other worker may have ended a moment before us,
+ * and what it closes makes room for ours. An echo that comes then has not come
+ * in the measured time. */
+static void worker_end_in_time(struct worker *w)
+{
+    uint64_t now = clock_ns();
+    if (w->run->stop)
+        worker_drain(w, now);
+    else if (w->phase == PHASE_RUN && now >= w->run->until)
+        worker_drain(w, w->run->until);
+}
+
 static void worker_wait(struct worker *w)
 {
     DWORD len = 0;
@@ -138,6 +157,7 @@ static void worker_wait(struct worker *w)
         GetQueuedCompletionStatus(w->port, &len, &key, &ov, patience(w, now));
     if (ov != NULL) { /* also when not ok: an operation that failed */
         struct conn *c = (struct conn *)key;
+        worker_end_in_time(w);
         conn_packet(w, c, ov, len, ok != FALSE);
         /* Send before asking for more: the server can begin meanwhile. */
         worker_pump(w);
@@ -157,8 +177,7 @@ static unsigned __stdcall worker_main(void *arg)
         uint64_t now = clock_ns();
         if (w->phase == PHASE_RAMP)
             worker_ramp(w);
-        else if (w->phase == PHASE_RUN && now >= w->run->until)
-            worker_drain(w, w->run->until);
+        worker_end_in_time(w);
         if (now >= w->next_sweep)
             worker_sweep(w, now);
         worker_pump(w);

@@ -12,6 +12,10 @@
 bool measure_process(HANDLE process, unsigned long pid, unsigned long host_pid,
                      struct server_usage *usage);
 
+/* The cycles of one ms of processor time; 0: this system counts none. The first
+ * call measures for 15 ms. One thread at a time. */
+double measure_cycles_per_ms(void);
+
 /* On Wine: the number that Linux gives the process whose command line holds
  * `exe`, a file name, and `mark`; 0 when it is not found. */
 unsigned long measure_host_pid(const char *exe, const char *mark);

@@ -56,7 +56,9 @@ struct server_usage {
     uint64_t private_bytes; /* bytes that are the process's alone; Wine: 0 */
     double cpu_ms;          /* user and kernel time; Wine, without a mark: of
                            * the threads that live, in steps of 10 ms each */
-    unsigned long threads;
+    uint64_t cycles;       /* of the processor; 0: not known. Windows counts its
+                      * times in ticks of 15.6 ms, and cycles exactly */
+    unsigned long threads; /* Windows: also those of the system's pool */
     unsigned long handles; /* 0: could not be counted */
 };
 

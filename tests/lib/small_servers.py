@@ -7,6 +7,9 @@ A function behave(conn, server) says what it does with a connection, right or
 wrong.
 """
 
+import contextlib
+import heapq
+import itertools
 import socket
 import struct
 import threading
@@ -149,6 +152,66 @@ reset = reset_after(0.5)
 
 def say_nothing(_, server):
     server.released.wait(LONG_S)
+
+
+def places(count):
+    """A pool of threads, each of which keeps its client until that one leaves:
+    with one place it is the iterative server of every first lesson."""
+    free = threading.Semaphore(count)
+
+    def behave(conn, server):
+        with free:
+            echo(conn, server)
+    return behave
+
+
+def lowest_first():
+    """One thread, which always serves the lowest of those that wait. Under load
+    the lowest is always among them, and the others never have their turn. So
+    that this does not depend on timing, it is awaited for a second."""
+    waiting = []
+    changed = threading.Condition()
+    number = itertools.count()
+
+    def serve():
+        last = float("inf")
+        while True:
+            with changed:
+                changed.wait_for(lambda: waiting)
+                changed.wait_for(lambda: waiting[0][0] <= last, 1)
+                last, _, conn, data = heapq.heappop(waiting)
+            with contextlib.suppress(OSError):
+                conn.sendall(data)
+
+    threading.Thread(target=serve, daemon=True).start()
+
+    def behave(conn, _):
+        mine = next(number)
+        for data in received(conn):
+            with changed:
+                heapq.heappush(waiting, (mine, next(number), conn, data))
+                changed.notify()
+    return behave
+
+
+def loses_one(after):
+    """Forgets its first client after some bytes, until another one has
+    left."""
+    first = threading.Lock()
+    another_left = threading.Event()
+
+    def behave(conn, server):
+        if not first.acquire(blocking=False):
+            echo(conn, server)
+            another_left.set()
+            return
+        seen = 0
+        for data in received(conn):
+            seen += len(data)
+            if seen > after:
+                another_left.wait(LONG_S)
+            conn.sendall(data)
+    return behave
 
 
 def refused_port():

@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import npm  # noqa: E402
 import suite  # noqa: E402
-from small_servers import Server, echo, received  # noqa: E402
+from small_servers import Server, echo, places, received  # noqa: E402
 from suite import (BUILD, MODELS, ROOT, WINE, expect,  # noqa: E402
                    expect_match, fail)
 
@@ -130,8 +130,17 @@ def case_quick():
            ["echo-1", "echo-64", "echo-1000", "bulk", "churn"])
     for name in names:
         expect(f"{name}: valid loads", len(run.valid(name)), 5)
-    if not 1 <= data["rounds"] <= 3:
-        fail(f"{data['rounds']} rounds")
+    made, asked = data["rounds"], data["rounds_asked"]
+    if not 1 <= made <= asked == 3:
+        fail(f"{made} of {asked} rounds")
+    if not re.search(rf"^{made} of 3 rounds", run.out, re.MULTILINE):
+        fail(f"the table does not say {made} of 3 rounds\n{run.out}")
+    expect("says why there are not more", made < 3, "One more round would have "
+           "taken longer" in run.out)
+    # Under Wine --quick pins where it may.
+    expect("pinned", (data["environment"]["pinned"],
+                      ": servers on the first" in run.out),
+           (len(os.sched_getaffinity(0)) > 1,) * 2)
     expect("report named", run.out.splitlines()[-1],
            f"Report: Z:{run.page} (open it in a browser)")
     rounds_are_complete(data)
@@ -152,6 +161,10 @@ def rounds_are_complete(data):
             for figures in rounds:
                 least = 1 if scenario["kind"] == "churn" else \
                     scenario["clients"]
+                shares = [figures[f"{which}_echoes"] for which in
+                          ("fewest", "median", "most")]
+                if shares != sorted(shares) or shares[2] < 1:
+                    fail(f"{scenario['id']}, {one['server']}: {figures}")
                 if not (figures["echoes"] >= least and figures["p50_us"] > 0 and
                         figures["p50_us"] <= figures["p99_us"] <=
                         figures["max_us"]):
@@ -186,6 +199,11 @@ def counts_are_right(run):
                 abs(told["waits_per_echo"] - waits) > .03:
             fail(f"{name}: {told['calls_per_echo']} calls, "
                  f"{told['waits_per_echo']} waits, not {calls}, {waits}")
+    routine = run.server("overlapped_routine")
+    fixed = routine["calls_per_echo"] - routine["sleeps_per_echo"]
+    if abs(fixed - 2) > .03 or abs(routine["sleeps_at_most"] - 2) > .03 or \
+            not 0 <= routine["sleeps_per_echo"] <= 2.03:
+        fail(f"overlapped_routine: {routine}")
     for name, handles in HANDLES.items():
         told = run.server(name)["handles_per_client"]
         if not handles <= told < handles + .1:
@@ -222,7 +240,7 @@ def table_agrees(run):
                     abs(float(row[2 * i + 1]) - rate / of) > .006:
                 fail(f"{name}: {row}, wanted {rate} and {rate / of}")
     if any(len(line) > 80 for line in run.out.splitlines()
-           if re.match(rf"{'|'.join(MODELS)} ", line)):
+           if re.match(rf"({'|'.join(MODELS)}) ", line)):
         fail(f"wider than a terminal:\n{run.out}")
 
 
@@ -252,10 +270,12 @@ def page_agrees(run):
 def skeleton(text):
     """Its lines without figures; lines that are different each time are left
     out."""
-    return [re.sub(r"[\d.,]+", "#", " ".join(line.split()))
+    return [re.sub(r"[\d.,]+", "#", " ".join(
+        line.removesuffix(", pinned").split()))
             for line in text.splitlines()
-            if line and not re.match(r"round|Windows|Report|\.\.\.|"
-                                     r"\S+: rounds of ", line)]
+            if line and not re.match(r"round|Windows|Report|\.\.\.|One more|"
+                                     r"\S+: rounds of |.*: a client got no echo",
+                                     line)]
 
 
 def readme_agrees(run):
@@ -304,6 +324,10 @@ def case_troubles_cost_one_row():
     expect("full: valid loads", run.valid("full") & ECHO_LOADS,
            {"echo-1", "echo-64"})
     expect("full: handles", run.server("full")["handles_per_client"], None)
+    expect_match("full: why", run.server("full")["no_usage"],
+                 r"\(client \d+ of 500\)")
+    expect_match("full: in words", run.out, r"(?m)^full, no idle client: .*"
+                 r"\(client \d+ of 500\)")
     expect("mixes: valid loads", run.valid("mixes") & ECHO_LOADS, {"echo-1"})
     expect_match("mixes: why", run.results("mixes")["echo-64"]["why"],
                  r"round 1: connection \d+: byte \d+ .* expected 0x")
@@ -417,7 +441,36 @@ def case_others_servers():
         fail(f"blank: {calls} calls per echo, not 3")
     # This server is not asked for a summary: it is only ended.
     expect("own: calls", run.server("own")["calls_per_echo"], None)
+    for name, words in (("own", "no calls: it is not asked for a table"),
+                        ("there", "no counts: it ran already")):
+        expect_match(f"{name}: why not", run.out, rf"(?m)^{name}, {words}")
+    expect_match("no baseline", run.out, "(?m)^No shares with 1 client: ")
     expect("own: handles", run.server("own")["handles_per_client"], 1)
+    page_agrees(run)
+
+
+def case_clients_that_are_unserved():
+    """No result counts in which somebody got nothing while others did."""
+    with Server(places(1)) as one, Server(places(10)) as ten:
+        run = Run("unserved", *SHORT, "--only", "one,ten", "--servers",
+                  f"one=127.0.0.1:{one.port},ten=127.0.0.1:{ten.port}", code=1)
+    with open(run.csv_file, newline="", encoding="ascii") as file:
+        rows = {(row["server"], row["scenario"]): row
+                for row in csv.DictReader(file)}
+    for name, places_there in (("one", 1), ("ten", 10)):
+        expect(f"{name}: valid echo loads", run.valid(name) & ECHO_LOADS,
+               {"echo-1"})
+        for load, clients in (("echo-64", 64), ("echo-1000", 1000)):
+            left = clients - places_there
+            result = run.results(name)[load]
+            expect(f"{name}, {load}: unserved", result["unserved"], left)
+            expect(f"{name}, {load}: rounds", result["rounds"], [])
+            expect_match("why", result["why"], f"served {places_there} of "
+                         f"{clients} connections; {left} waited the whole")
+            expect("in CSV", (rows[name, load]["unserved"],
+                              rows[name, load]["valid"]), (str(left), "false"))
+            expect_match("in the table", run.out, rf"(?m)^{name} .*\b{left} "
+                         "unserved")
     page_agrees(run)
 
 

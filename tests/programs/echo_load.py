@@ -28,8 +28,9 @@ import suite  # noqa: E402
 from echo_client import WINE  # noqa: E402
 from small_servers import (LONG_S, Server, close_after,  # noqa: E402
                            corrupt, echo, echo_and_more, echo_and_stay,
-                           echo_through_a_straw, edited, received,
-                           refused_port, reset, say_nothing)
+                           echo_through_a_straw, edited, loses_one,
+                           lowest_first, places, received, refused_port,
+                           reset, say_nothing)
 from suite import at_best, expect, expect_match, fail, late  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -461,6 +462,121 @@ def case_nothing_measured():
                [True, False, False, 0, {}])
 
 
+def unserved(behave, *args, served, waited, how="the whole time"):
+    run = against(behave, "--timeout", 60, *args, code=1)
+    connections = served + waited
+    words = f"served {served} of {connections} connections; {waited} waited {how}"
+    expect_match("standard error", run.err, rf"(?m)^echo_load: {words}$")
+    expect_match("figures", run.out, rf"(?m)^not valid: {words}$")
+    expect("in JSON", [run.json[key] for key in (
+        "served", "unserved", "valid", "errors", "nothing_measured")],
+           [served, waited, False, {}, False])
+    return run
+
+
+def case_a_server_that_serves_only_its_first_client():
+    run = unserved(places(1), "-c", 64, "--warmup", "100ms", served=1,
+                   waited=63)
+    shares = run.json["echoes_of_a_client"]
+    expect("fewest and median", (shares["fewest"], shares["median"]), (0, 0))
+    if shares["most"] < run.json["echoes"] * .9:
+        fail(f"{shares} of {run.json['echoes']} echoes")
+    # They began in the warm-up, and have waited for all of the 0.5 s.
+    expect("waiting", run.json["waiting"], 63)
+    waits = sum(count for ns, count in run.json["histogram_ns"]
+                if ns >= 500e6)
+    expect("waits in the latency", waits, 63)
+
+
+def case_a_server_that_serves_only_ten():
+    unserved(places(10), "-c", 64, "--warmup", "100ms", served=10, waited=54)
+    unserved(places(10), "-c", 64, served=10, waited=54)
+
+
+def case_a_server_that_serves_the_lowest_first():
+    """How many it has served before the lowest came is a matter of timing."""
+    run = against(lowest_first(), "-c", 64, "--timeout", 90, code=1)
+    expect_match("figures", run.out, r"not valid: served \d+ of 64 connections; "
+                 r"\d+ waited")
+    if not run.json["unserved"] > 32:
+        fail(f"{run.json['unserved']} unserved")
+
+
+def case_a_client_that_is_forgotten():
+    """It has got echoes, and then no more."""
+    unserved(loses_one(after=128), "-c", 8, "--duration", "2s", served=7,
+             waited=1, how="for half of the time or longer")
+
+
+def case_due_echoes_are_in_the_latency():
+    """Of the 200 that are due in 2 s, one worker makes its 100 with the only
+    client that is served; of the others none can begin."""
+    run = unserved(places(1), "-c", 20, "--rate", 100, "--duration", "2s",
+                   served=1, waited=19)
+    seen = sum(count for _, count in run.json["histogram_ns"])
+    told = run.json["echoes"] + run.json["waiting"] + run.json["behind"]
+    expect("all of them are in the latency", seen, told)
+    if not 190 <= told <= 201:
+        fail(f"200 were due, {told} are told")
+    if run.json["latency_us"]["p90"] < 1e6:
+        fail(f"90 waited for up to 2 s: {run.json['latency_us']}")
+
+
+def case_a_short_time_is_no_starvation():
+    """In 0.2 s each of 1,000 clients gets about one echo, and many get none,
+    from a server that is right."""
+    for model in ("blocking", *suite.MODELS):
+        with suite.Server(model, "--quiet") as server:
+            js, _ = files(f"short_{model}")
+            # To have measured nothing is no success, but it is no starvation.
+            suite.run(WINE + [LOAD, "-c", 1000, "--warmup", "100ms", "-d",
+                              "200ms", "--timeout", 60, "--json", f"Z:{js}",
+                              server.port], status=None, timeout=LONG_S)
+        result = json.loads(js.read_text())
+        expect(f"{model}: unserved, errors",
+               (result["unserved"], result["errors"]), (0, {}))
+
+
+def case_a_queue_that_moves_is_no_starvation():
+    """A server that needs its time to get to its clients, one after the other,
+    and then serves them as fast as it can."""
+    turn = threading.Lock()
+
+    def late_for_each(conn, server):
+        with turn:
+            time.sleep(.02)  # 64 of them take 1.3 s
+        echo(conn, server)
+    run = against(late_for_each, "-c", 64, "--duration", "1s")
+    expect("unserved", run.json["unserved"], 0)
+
+
+def case_ports_that_are_used_up():
+    """In a network of its own, with 80 ports: no server is to blame."""
+    alone = subprocess.run(["unshare", "-rn", "true"], check=False,
+                           capture_output=True)
+    if alone.returncode != 0 or not shutil.which("ip"):
+        suite.skip("needs a network of its own: unshare and ip")
+    server = "import socket, time; s = socket.create_server(('127.0.0.1', " \
+        "4000), backlog=500); print('ready', flush=True); time.sleep(900)"
+    done = subprocess.run(["unshare", "-rn", "bash", "-c", f"""
+        ip link set lo up
+        echo '50000 50079' > /proc/sys/net/ipv4/ip_local_port_range
+        exec 3< <({sys.executable} -c "{server}")
+        read -r _ <&3
+        {suite.WINE} --alone {LOAD} -c 200 --json Z:{FILES}/ports.json \\
+            --port 4000
+        echo "exit code $?" >&2
+        kill $!"""], env=suite.own_wine("ports"), capture_output=True,
+        timeout=LONG_S, check=False, stdin=subprocess.DEVNULL)
+    said = done.stderr.decode()
+    expect_match("standard error", said, "WSAEADDRINUSE: the ports of this "
+                 "machine are used up")
+    expect_match("standard error", said, "exit code 1")
+    result = json.loads((FILES / "ports.json").read_text())
+    expect("in JSON", [result[key] for key in ("out_of_ports", "early",
+                                               "valid")], [True, True, False])
+
+
 def case_latency_is_about_right():
     def slow(conn, _):
         for data in received(conn):
@@ -515,7 +631,13 @@ def case_json_agrees_with_the_text():
            [us["p50"], us["p90"], us["p99"], us["max"]])
     seen = run.json["histogram_ns"]
     expect("echoes in the histogram", sum(count for _, count in seen),
-           run.json["echoes"])
+           sum(run.json[key] for key in ("echoes", "waiting", "behind")))
+    shares = run.json["echoes_of_a_client"]
+    for which in ("fewest", "median", "most"):
+        expect(f"{which} in words", number(run, rf"fairness .*{which} (\d+)"),
+               shares[which])
+    if not shares["fewest"] <= run.json["echoes"] / 5 <= shares["most"] + 1:
+        fail(f"{shares} of {run.json['echoes']} echoes of 5 clients")
     expect("sorted by time, too", seen, sorted(seen))
     expect("its largest", round(seen[-1][0] / 1000, 1), us["max"])
 

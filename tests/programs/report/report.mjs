@@ -235,6 +235,50 @@ async function check_headline(page, { data }) {
         `no ratio in ${iocp}`);
     sure(rows.find((row) => row.startsWith('eventselect')).includes('invalid'),
         'invalid is not said');
+    sure(rows.find((row) => row.startsWith('overlapped_event'))
+        .includes('990 unserved'), 'unserved is not said');
+}
+
+// Fewest, median and most echoes of a client; and where there are none, why.
+async function check_fair(page, { data }) {
+    const scenario = data.scenarios.find(({ id }) => id === 'echo-64');
+    const wanted = ['fewest', 'median', 'most'].map((which) => {
+        const all = scenario.results.find((one) => one.server === 'iocp')
+            .rounds.map((round) => round[which + '_echoes']).sort((a, b) =>
+                a - b);
+        return all[all.length >> 1].toLocaleString('en-US');
+    }).join(' \u00b7 ');
+    const rows = await page.$$eval('#fair tbody tr', (all) => all.map((row) =>
+        [...row.children].map((cell) => cell.textContent)));
+    same(rows.find(([name]) => name === 'iocp')[1], wanted, 'shares of iocp');
+    same(rows.find(([name]) => name === 'overlapped_event')[2], '\u2013',
+        'shares where somebody got nothing');
+}
+
+// Only what is exact is called exact, and a dash has its reason.
+async function check_exact(page) {
+    const row = async (section) => (await page.$$eval(
+        `#${section} > .scroll tbody tr`, (all) => all.map((one) => one.textContent)))
+        .find((one) => one.startsWith('overlapped_routine'));
+    for (const section of ['counts', 'glance']) {
+        sure((await row(section)).includes('2 to 4'), `${section}: no range`);
+    }
+    sure((await page.textContent('#plot-calls')).includes('0 to 2 SleepEx'),
+        'the sleeps are no range');
+    sure((await page.textContent('#missing')).includes(
+        'no idle clients: connect: WSAETIMEDOUT'), 'a dash without a reason');
+}
+
+// Under Wine the counts come before the speeds, and the speeds are smaller.
+async function check_room(page) {
+    const order = await page.$$eval('section', (all) => all.map(({ id }) =>
+        id));
+    sure(order.indexOf('counts') < order.indexOf('glance'), order.join());
+    const width = (id) => page.$eval(`#${id} .grid > div`, (one) =>
+        one.clientWidth);
+    sure(await width('load') < await width('counts') * .75, 'equally large');
+    sure(/5 rounds of 7/.test(await page.textContent('#environment')),
+        'the rounds that were left out');
 }
 
 async function check_notes(page) {
@@ -307,7 +351,7 @@ async function check_csv(page, { data }) {
     same(rows.length, 1 + bad + sum(results.filter((one) => one.valid).map(
         (one) => one.rounds.length)), 'rows');
     same(rows.filter((row) => row.includes(',false,') &&
-        /,true,/.test(row) === false && row.endsWith(','.repeat(10))).length,
+        /,true,/.test(row) === false && row.endsWith(','.repeat(13))).length,
     bad, 'invalid rows, without figures');
     const { seconds = data.scenarios[0].seconds, ...first } =
         results[0].rounds[0];
@@ -486,6 +530,12 @@ const CHECKS = [
         'polygon(3, 180), 1.3', 'polygon(3, 0), 1.3'],
     ['sample', 'the headline states medians and ratios', check_headline,
         'median(own) / median(base)', 'median(base) / median(own)'],
+    ['sample', 'what each client got', check_fair,
+        "which + '_echoes'));", "'most_echoes'));"],
+    ['sample', 'only what is exact is called exact', check_exact,
+        'server.sleeps_at_most > 0 ?', 'server.sleeps_at_most > 9 ?'],
+    ['sample', 'Wine\'s speeds take less room than the counts', check_room,
+        "part.classList.add('compact')", "part.classList.add('large')"],
     ['sample', 'each figure states unit, n and what higher means', check_notes,
         'spec.n, spec.higher].join', 'spec.n].join'],
     ['sample', 'measured under Wine is said', check_wine,
