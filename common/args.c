@@ -62,9 +62,11 @@ void args_begin(int *argc, char ***argv)
 {
     console_utf8();
     char *line = utf8_from_wide(GetCommandLineW());
-    char **words = line != NULL ? args_words(line, argc) : NULL;
-    if (words == NULL)
+    if (line == NULL)
         die_call("malloc", ERROR_NOT_ENOUGH_MEMORY);
+    char **words = args_words(line, argc);
+    if (words == NULL)
+        die_call("calloc", ERROR_NOT_ENOUGH_MEMORY);
     *argv = words; /* they stay as long as the process */
 }
 

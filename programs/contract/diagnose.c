@@ -143,6 +143,8 @@ void diagnose(struct suite *suite, unsigned stage)
     if (stage <= asked || suite->connect_given || found->fact != FOUND_NOTHING)
         return;
     diagnosis->asked = stage;
+    if (setjmp(diagnosis->no_server) != 0)
+        return;
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
         if (questions[i].stage > asked && questions[i].stage <= stage &&
             found->fact == FOUND_NOTHING)

@@ -131,14 +131,18 @@ static bool lives(struct target *target)
     return server_alive(target->process);
 }
 
+/* A server that starts no more cannot be asked anything: that ends all questions.
+ */
 static struct target *fresh(struct suite *suite)
 {
     char why[1024];
     struct target *target =
         target_start(suite, TARGET_PLAIN, NULL, why, sizeof why);
-    if (target == NULL)
-        suite_broken("%s", why);
-    return target;
+    if (target != NULL)
+        return target;
+    if (suite->gone == NULL)
+        suite->gone = format_text("%s", why);
+    longjmp(suite->diagnosis->no_server, 1);
 }
 
 /* ---- one client at a time ------------------------------------------------- */

@@ -539,14 +539,11 @@ def case_a_load_client_that_says_nothing_of_ours():
 def case_a_server_that_knows_only_its_port():
     """Like most servers of students, it takes --port N, and no other option of
     ours."""
-    foreign = FILES / "foreign.bat"
-    foreign.write_text("@if not \"%3\"==\"\" exit /b 2\r\n"
-                       f"@Z:{BUILD / 'bin' / 'select.exe'} "
-                       "--port %2 --quiet\r\n")
     run = Run("foreign", *SHORT, "--only", "foreign", "--servers",
-              f"foreign=Z:{foreign}")
+              f"foreign=Z:{BUILD / 'tests' / 'hostile.exe'} --do "
+              "knows-its-port")
     expect("foreign: valid loads", len(run.valid("foreign")), 5)
-    nobody_left("foreign.bat")
+    nobody_left("hostile.exe")
 
 
 def case_pinned():

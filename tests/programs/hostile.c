@@ -19,6 +19,8 @@
  *                    stands for the escape character, and "\t" for a blank
  *   prints-table     prints TEXT as a line of its table of calls, at its stop
  *   crashes          when it starts
+ *   knows-its-port   does no harm: as a student's server often does, it refuses
+ *                    every other option, and prints nothing
  */
 #include "common/win.h"
 
@@ -165,6 +167,8 @@ static SOCKET listen_on(void)
 
 static void say_ready(void)
 {
+    if (does("knows-its-port"))
+        return;
     if (does("names-itself"))
         put_text(stdout);
     else
@@ -222,7 +226,11 @@ int main(int argc, char **argv)
             with = argv[++i];
         else if (strcmp(argv[i], "--port") == 0)
             port = (unsigned short)atoi(argv[++i]);
+        else if (does("knows-its-port"))
+            return 2;
     }
+    if (stops && does("knows-its-port"))
+        return 2;
     begin();
     WSADATA data;
     over = CreateEventW(NULL, TRUE, FALSE, NULL);
