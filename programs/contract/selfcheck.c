@@ -43,7 +43,7 @@ static void tell_system(const struct suite *suite)
 
 void selfcheck_tell(const struct test *tests, size_t count)
 {
-    size_t found[SKIPPED + 1] = {0};
+    size_t found[BLOCKED + 1] = {0};
     double took_ms = 0;
     for (size_t i = 0; i < count; i++) {
         found[tests[i].verdict]++;
