@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "programs/harness/child_text.h"
 #include "programs/harness/text.h"
 
 void text_add(struct text *text, const char *bytes, size_t len)
@@ -28,13 +29,14 @@ void text_add(struct text *text, const char *bytes, size_t len)
 void text_make_plain(char *text)
 {
     char *out = text;
-    bool utf8 = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1,
-                                    NULL, 0) > 0;
-    for (const char *in = text; *in != '\0'; in++) {
-        if ((*in >= ' ' && *in <= '~') || (utf8 && (*in & 0x80) != 0))
-            *out++ = *in;
+    for (const char *in = text; *in != '\0';) {
+        size_t len = child_text_shown(in);
+        if (len > 0)
+            memmove(out, in, len);
         else if (*in != '\r')
             *out++ = *in == '\n' ? ' ' : '?';
+        out += len;
+        in += len > 0 ? len : 1;
     }
     while (out > text && out[-1] == ' ')
         out--;

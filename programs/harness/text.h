@@ -15,9 +15,9 @@ struct text {
 /* Add bytes at the end. Does nothing once it has failed. */
 void text_add(struct text *text, const char *bytes, size_t len);
 
-/* Make a text of a server, in place, one line without control characters; and if
- * it is not UTF-8, one of ASCII. It may hold anything, also what would make a
- * terminal do as the server likes. */
+/* Make a text of a server, in place, one line of characters that may be shown
+ * (child_text.h). It may hold anything, also what would make a terminal do as
+ * the server likes. */
 void text_make_plain(char *text);
 
 #endif
