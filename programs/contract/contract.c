@@ -33,10 +33,16 @@ static const char help[] =
     "                       what a report of a fault has to tell into FILE\n"
     "  --arg X              one more argument for the server; repeat for "
     "more;\n"
-    "                       %n in it is the number of the start\n"
+    "                       %n in it is the number of the start, %p the\n"
+    "                       port: for a server whose port is its argv[1]\n"
+    "                       that is --arg %p, and it gets no --port\n"
     "  --strict             the server claims the whole contract: one without\n"
     "                       the ready line is wrong, not merely simpler; and\n"
     "                       it has to hold 4000 clients\n"
+    "  --model NAME         refuse a server that does not use this model, as\n"
+    "                       far as its imports and threads tell: select,\n"
+    "                       asyncselect, eventselect, overlapped_event,\n"
+    "                       overlapped_routine or iocp\n"
     "  --all                every case; without it a stage begins only when "
     "the\n"
     "                       one before has passed\n"
@@ -109,6 +115,7 @@ static void parse(struct suite *suite, int argc, char **argv)
         {NULL, "--selfcheck", &suite->selfcheck, .read = option_text},
         {NULL, "--arg", suite, .read = read_argument},
         {NULL, "--strict", .out = &suite->strict},
+        {NULL, "--model", &suite->model, .read = option_text},
         {NULL, "--all", .out = &suite->all},
         {NULL, "--stage", &suite->stage, option_number, .min = 1,
          .max = STAGES},
@@ -135,6 +142,13 @@ static void parse(struct suite *suite, int argc, char **argv)
         args_error("--prove needs --exe");
     if (suite->prove && suite->junit != NULL)
         args_error("--prove writes no --junit");
+    if (suite->model != NULL && !model_known(suite->model))
+        args_error("--model: there is no model %s", suite->model);
+    if (suite->model != NULL &&
+        (suite->connect_given || suite->selfcheck != NULL))
+        args_error("--model needs --exe: the program's file is looked at");
+    if (suite->strict && names_port(suite))
+        args_error("--strict is for a server that takes --port, not %%p");
 }
 
 /* ---- which cases ---------------------------------------------------------- */
@@ -147,22 +161,51 @@ static void list_cases(const struct suite *suite)
                 printf("%-6s %u  %s\n", k->id, k->points, k->title);
 }
 
+static void add_test(struct test **tests, size_t *count,
+                     const struct contract_case *what, struct suite *suite)
+{
+    *tests = xrealloc(*tests, (*count + 1) * sizeof **tests);
+    struct test *t = &(*tests)[(*count)++];
+    test_make(t, what, suite);
+    test_not_run(t, BLOCKED, "the run has not come so far");
+}
+
 /* The cases that are asked for, in the order of their clauses. */
 static struct test *make_tests(struct suite *suite, size_t *count)
 {
     struct test *tests = NULL;
-    for (size_t c = 0; c < CLAUSES; c++) {
-        for (const struct contract_case *k = all_cases[c]; k->id != NULL; k++) {
-            if (!case_wanted(suite, k) ||
-                (suite->stage != 0 && place_of(k)->stage != suite->stage))
-                continue;
-            tests = xrealloc(tests, (*count + 1) * sizeof *tests);
-            test_make(&tests[*count], k, suite);
-            test_not_run(&tests[(*count)++], BLOCKED,
-                         "the run has not come so far");
-        }
-    }
+    if (suite->model != NULL)
+        add_test(&tests, count, &model_case, suite);
+    for (size_t c = 0; c < CLAUSES; c++)
+        for (const struct contract_case *k = all_cases[c]; k->id != NULL; k++)
+            if (case_wanted(suite, k) &&
+                (suite->stage == 0 || place_of(k)->stage == suite->stage))
+                add_test(&tests, count, k, suite);
     return tests;
+}
+
+/* One case has its result. */
+static void tell(struct test *tests, size_t count, size_t i)
+{
+    report_case(&tests[i]);
+    if (!junit_so_far(tests[i].suite, tests, count))
+        suite_broken("--junit: see above");
+}
+
+/* The case of --model comes first, before the stages. It looks at the file, and
+ * so nothing else can be the cause. False: the server is refused. */
+static bool run_model(struct test *tests, size_t count, struct target **shared)
+{
+    struct test *t = &tests[0];
+    test_free(t);
+    test_run(t, &model_case, t->suite, shared);
+    tell(tests, count, 0);
+    for (size_t i = 1; i < count && t->verdict == FAILED; i++) {
+        test_free(&tests[i]);
+        test_make(&tests[i], tests[i].what, t->suite);
+        test_not_run(&tests[i], BLOCKED, "another model");
+    }
+    return t->verdict != FAILED;
 }
 
 /* False when it failed, or cannot be judged. */
@@ -179,9 +222,7 @@ static bool run_one(struct test *tests, size_t count, size_t i,
         test_free(t);
         judge(t, what, suite, shared);
     }
-    report_case(t);
-    if (!junit_so_far(suite, tests, count))
-        suite_broken("--junit: see above");
+    tell(tests, count, i);
     return t->verdict == PASSED || t->verdict == SKIPPED;
 }
 
@@ -208,17 +249,38 @@ static unsigned run_stages(struct test *tests, size_t count,
     return stage;
 }
 
+/* Returns the first stage that did not pass, or 0. */
+static unsigned run_cases(const struct suite *suite, struct test *tests,
+                          size_t count, struct target **shared)
+{
+    size_t first = suite->model != NULL ? 1 : 0;
+    if (first > 0 && !run_model(tests, count, shared))
+        return 1;
+    if (!suite->all && suite->only == NULL && suite->stage == 0)
+        return run_stages(tests, count, shared);
+    for (size_t i = first; i < count; i++)
+        (void)run_one(tests, count, i, shared); /* see the report */
+    return 0;
+}
+
+static bool holds_case(const struct test *tests, size_t count,
+                       const struct contract_case *what)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tests[i].what == what)
+            return true;
+    return false;
+}
+
 int run_all(struct suite *suite)
 {
     struct target *shared = NULL;
     size_t count = 0;
-    unsigned stage = 0;
     struct test *tests = make_tests(suite, &count);
-    if (suite->all || suite->only != NULL || suite->stage != 0)
-        for (size_t i = 0; i < count; i++)
-            (void)run_one(tests, count, i, &shared); /* see the report */
-    else
-        stage = run_stages(tests, count, &shared);
+    if (holds_case(tests, count, &e14_patience[0]))
+        idle_begin(suite);
+    unsigned stage = run_cases(suite, tests, count, &shared);
+    idle_end();
     target_free(shared);
     int result = report_end(suite, stage, tests, count);
     if (fflush(stdout) != 0 || ferror(stdout))
@@ -244,7 +306,7 @@ static bool any_wanted(const struct suite *suite)
 
 static int run_suite(struct suite *suite)
 {
-    char why[1024];
+    char why[1536];
     if (!any_wanted(suite))
         args_error("no case is called '%s'", suite->only);
     if (!junit_so_far(suite, NULL, 0))

@@ -45,6 +45,76 @@ static void newcomer(struct test *t)
              "median %.0f ms, worst %.0f ms", middle, took[TIMES - 1]);
 }
 
+/* A newcomer that says one byte: whether it comes back. */
+static bool newcomer_served(struct test *t, struct peer **newcomer)
+{
+    struct peer *p = *newcomer = peer_begin(t);
+    p->tolerant = true;
+    peer_say(p, 1);
+    peer_settle(p, limit(t, ANSWER_MS));
+    return p->received == 1;
+}
+
+/* It was accepted and closed. A client that is refused was not accepted: the
+ * queue of the listener is full. */
+static bool turned_away(const struct peer *p)
+{
+    return p->eof || p->error == WSAECONNRESET || p->error == WSAECONNABORTED;
+}
+
+/* False: not all of them get in, silent or not. */
+static bool connect_silent(struct test *t, unsigned count)
+{
+    bool all = true;
+    for (unsigned i = 0; i < count; i++)
+        peer_begin(t)->tolerant = true;
+    for (struct peer *p = t->peers; p != NULL && count-- > 0; p = p->next) {
+        peer_settle(p, limit(t, all ? ANSWER_MS : 0));
+        all = all && p->sock != INVALID_SOCKET;
+    }
+    return all;
+}
+
+/* Whether clients that only hold a connection keep others out. An accept that
+ * waits for the first bytes too is taken up by a client that says nothing, and
+ * there may be hundreds of such accepts. A server may hold fewer clients than
+ * come here; that is not what this case is about. */
+static void silent_crowd(struct test *t)
+{
+    enum { CROWD = 1000, AT_ONCE = 100 };
+    serves(t);
+    step(t, "connect %u clients that say nothing",
+         "they are accepted, or turned away at once", CROWD);
+    unsigned silent = 0;
+    while (silent < CROWD && connect_silent(t, AT_ONCE))
+        silent += AT_ONCE;
+    step(t, "connect one more, send 1 byte",
+         "it comes back, or the client is turned away");
+    struct peer *p = NULL;
+    if (newcomer_served(t, &p) || turned_away(p))
+        return;
+    step(t, "each of the silent ones sends 1 byte; one more client comes",
+         "it is served no better than before");
+    for (struct peer *o = t->peers; o != NULL; o = o->next)
+        if (o->sock != INVALID_SOCKET && o->sent == 0)
+            peer_say(o, 1);
+    peers_stall(t, stillness(t, 500), limit(t, ANSWER_MS));
+    if (newcomer_served(t, &p))
+        fail(t,
+             "Clients that connect and say nothing keep all others out. The "
+             "usual cause: AcceptEx() with a receive length, which ends only "
+             "when the first bytes have come; each silent client holds one of "
+             "the accepts that are posted. Give it a length of 0.",
+             "with %u silent clients or more a newcomer got no answer within "
+             "%lu ms, "
+             "and one that came after they had spoken got it",
+             silent, limit(t, ANSWER_MS));
+    skip(t,
+         "a newcomer gets no answer while %u others or more are connected, "
+         "whether they speak or not: E7 tests how many the server holds",
+         silent);
+}
+
 static void round_trip(struct test *t)
 {
     enum { TIMES = 31, MOST_MS = 25 };
@@ -106,4 +176,5 @@ const struct contract_case e06_prompt[] = {
     {"E6.3", "no CPU with no clients, before and after one", 3, NEED_PROCESS,
      idle_empty},
     {"E6.4", "no CPU with 300 idle clients", 3, NEED_PROCESS, idle_300},
+    {"E6.5", "1000 silent clients keep nobody out", 2, 0, silent_crowd},
     {NULL, NULL, 0, 0, NULL}};

@@ -217,7 +217,10 @@ int prove(struct suite *suite)
     bool proven[MOST_CASES] = {false};
     struct tally tally = {0, 0, 0};
     char *list = bug_list(suite);
+    if (case_wanted(suite, &e14_patience[0]))
+        idle_begin(suite);
     prove_innocence(suite, proven, &tally);
+    idle_end();
     prove_list(suite, list, proven, &tally);
     report_unproven(suite, proven, &tally);
     free(list);

@@ -33,6 +33,8 @@ void report_case(const struct test *t)
         report_steps(stdout, t);
     else if (t->verdict == SKIPPED)
         printf("             skipped: %s\n", t->observed);
+    else if (t->seen != NULL)
+        printf("             seen: %s\n", t->seen);
     fflush(stdout);
 }
 
@@ -82,13 +84,16 @@ static size_t count_verdict(const struct test *tests, size_t count,
     return found;
 }
 
-static void print_stage(const struct suite *suite, unsigned stage)
+static void print_stage(const struct suite *suite, unsigned stage,
+                        const struct test *tests, size_t count)
 {
     const char *sentence = diagnosis_sentence(suite->diagnosis->found.fact);
     bool in_stages = !suite->all && suite->only == NULL && suite->stage == 0;
     if (!in_stages)
         return;
-    if (stage == 0)
+    if (count > 0 && tests[0].what == &model_case && tests[0].verdict == FAILED)
+        printf("no stage was begun, for the model is another one\n");
+    else if (stage == 0)
         printf("all %d stages passed\n", STAGES);
     else
         printf("stage %u of %d (%s) did not pass%s%s\n", stage, STAGES,
@@ -107,7 +112,7 @@ int report_end(const struct suite *suite, unsigned stage,
         printf("%zu cases did not run because of what failed before; they give "
                "no points\n",
                blocked);
-    print_stage(suite, stage);
+    print_stage(suite, stage, tests, count);
     printf("%zu passed, %zu failed", passed, failed);
     if (passed + failed < count)
         printf(", %zu skipped", count - passed - failed);
@@ -120,13 +125,13 @@ int report_end(const struct suite *suite, unsigned stage,
 /* XML allows no other characters below the space than these, not even escaped,
  * and not the two last ones of 65,536; and the output of a server need not be
  * UTF-8. */
-static void put_xml(FILE *out, const char *raw)
+static void put_xml(FILE *out, const char *text)
 {
-    char *clean = utf8_clean(raw);
+    char *clean = utf8_clean(text);
     if (clean == NULL)
         suite_broken("out of memory");
-    for (const char *text = clean; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
+    for (const char *in = clean; *in != '\0'; in++) {
+        unsigned char c = (unsigned char)*in;
         if (c == '&')
             fputs("&amp;", out);
         else if (c == '<')
@@ -139,10 +144,10 @@ static void put_xml(FILE *out, const char *raw)
             fputs("&#10;", out);
         else if (c < ' ')
             fputc('?', out);
-        else if (strncmp(text, "\xEF\xBF\xBE", 3) == 0 ||
-                 strncmp(text, "\xEF\xBF\xBF", 3) == 0) {
+        else if (strncmp(in, "\xEF\xBF\xBE", 3) == 0 ||
+                 strncmp(in, "\xEF\xBF\xBF", 3) == 0) {
             fputc('?', out);
-            text += 2;
+            in += 2;
         } else
             fputc(c, out);
     }

@@ -10,6 +10,9 @@ static const char *const names[STAGES] = {
     "trouble",    "65 clients",  "many",          "start and stop"};
 
 static const struct place places[] = {
+    /* Of --model, before the first stage. */
+    {"M1", 0, 0, false, NULL},
+
     {"E1.1", 1, 1, false, NULL},
     {"E1.2", 1, 1, false, "letters only"},
     {"E1.3", 1, 1, false, "100, 300 and 700 bytes"},
@@ -40,6 +43,7 @@ static const struct place places[] = {
     {"E4.4", 5, 2, true, NULL},
     {"E4.5", 5, 10, false, NULL},
     {"E5.3", 5, 8, true, NULL},
+    {"E5.4", 5, 4, true, NULL},
     {"E12.1", 5, 2, false, "an ordinary byte instead of the urgent one"},
 
     {"E7.4", 6, 66, false, NULL},
@@ -48,6 +52,7 @@ static const struct place places[] = {
     {"E6.1", 7, 51, false, NULL},
     {"E6.2", 7, 1, false, NULL},
     {"E6.4", 7, 300, false, NULL},
+    {"E6.5", 7, 1001, false, NULL},
     {"E7.1", 7, 6, false, NULL},
     {"E7.2", 7, 6, true, NULL},
     {"E7.3", 7, 6, false, NULL},
@@ -75,7 +80,8 @@ static const struct place places[] = {
     {"E11.3", 8, 1, false, NULL},
     {"E13.1", 8, 2, true, NULL},
     {"E13.2", 8, 2, true, NULL},
-    {"E13.3", 8, 2, true, NULL}};
+    {"E13.3", 8, 2, true, NULL},
+    {"E14.1", 8, 1, false, NULL}};
 
 const struct place *place_of(const struct contract_case *what)
 {

@@ -71,8 +71,9 @@ struct contract_case {
 /* One clause's cases, ended by one with a NULL id. */
 extern const struct contract_case e01_echo[], e02_half_close[], e03_push_back[],
     e04_trouble[], e05_fair[], e06_prompt[], e07_capacity[], e08_stop[],
-    e09_start[], e10_usage[], e11_bind[], e12_odd[], e13_output[];
-enum { CLAUSES = 13 };
+    e09_start[], e10_usage[], e11_bind[], e12_odd[], e13_output[],
+    e14_patience[];
+enum { CLAUSES = 14 };
 extern const struct contract_case *const all_cases[CLAUSES];
 
 /* The file that is graded. */
@@ -89,6 +90,7 @@ struct suite {
     size_t arg_count;
     const char *only; /* NULL: everything */
     const char *junit;
+    const char *model;                  /* that it has to use; NULL: any */
     const char *selfcheck;              /* NULL, or the file for it */
     struct sockaddr_storage connect_to; /* with --connect */
     bool connect_given, list, prove, strict;
@@ -139,6 +141,7 @@ struct test {
     struct step *steps;
     size_t step_count;
     char *observed; /* or why it was skipped */
+    char *seen;     /* to be told although it passed; or NULL */
     char *hint;
     double took_ms;
     jmp_buf back; /* to the runner */
@@ -225,6 +228,10 @@ struct server_usage measure(struct test *t);
 enum { IDLE_PERCENT = 1 };
 void expect_idle(struct test *t, const char *hint);
 
+/* Whether an --arg says with %p where the port goes: then the server gets no
+ * --port, and has a command line of its own. */
+bool names_port(const struct suite *suite);
+
 /* The port of a target, in host order; and a port that nobody uses just now. */
 unsigned short target_port(const struct target *target);
 unsigned short free_port(void);
@@ -283,6 +290,16 @@ _Noreturn void suite_broken(const char *format, ...) PRINTF_LIKE(1, 2);
 void *xrealloc(void *old, size_t size);
 char *format_text(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* What a server printed so far, as UTF-8; the caller frees it. And the end of a
+ * text, at most so many bytes. */
+char *server_said(struct server_process *process, enum server_stream stream);
+const char *text_tail(const char *text, size_t most);
+
+/* Let the client of E14.1 connect now, so that it is silent while other cases
+ * run; and let it go, if it is still there. */
+void idle_begin(struct suite *suite);
+void idle_end(void);
+
 /* Whether --only asks for this case. */
 bool case_wanted(const struct suite *suite, const struct contract_case *what);
 
@@ -295,6 +312,10 @@ int selfcheck(struct suite *suite);
 
 /* run_all() has these results of one server. */
 void selfcheck_tell(const struct test *tests, size_t count);
+/* --model: the names that it knows, and the case that comes before all others
+ * (model.c). */
+bool model_known(const char *name);
+extern const struct contract_case model_case;
 
 /* Run every bug of the broken server against the cases that must catch it. */
 int prove(struct suite *suite);
@@ -302,6 +323,7 @@ int prove(struct suite *suite);
 /* ---- reports (report.c) --------------------------------------------------- */
 
 void report_case(const struct test *t);
+
 /* What a failed case did and saw. */
 void report_steps(FILE *out, const struct test *t);
 

@@ -33,8 +33,8 @@ unsigned short free_port(void)
 struct arg_list {
     const char **items;
     size_t count;
-    char **numbered; /* of the items, those that were made here */
-    size_t numbered_count;
+    char **filled; /* of the items, those that were made here */
+    size_t filled_count;
 };
 
 static void add_arg(struct arg_list *list, const char *arg)
@@ -50,32 +50,55 @@ static void add_args(struct arg_list *list, const char *const *args)
         add_arg(list, *args);
 }
 
+/* Put `text` in the place of the first `mark` of the argument. NULL: it has no
+ * such mark. */
+static char *replaced(const char *arg, const char *mark, const char *text)
+{
+    const char *at = strstr(arg, mark);
+    return at == NULL ? NULL
+                      : format_text("%.*s%s%s", (int)(at - arg), arg, text,
+                                    at + strlen(mark));
+}
+
 /* "%n" in an argument becomes the number of the server that is started, so that
- * each can have a file of its own. */
-static void add_numbered_arg(struct arg_list *list, const char *arg)
+ * each can have a file of its own; "%p" becomes its port. */
+static void add_filled_arg(struct arg_list *list, const char *arg,
+                           const char *port)
 {
     static unsigned long starts;
-    const char *mark = strstr(arg, "%n");
-    if (mark == NULL) {
+    char number[16];
+    snprintf(number, sizeof number, "%lu", starts + 1);
+    char *numbered = replaced(arg, "%n", number);
+    starts += numbered != NULL;
+    char *text = replaced(numbered != NULL ? numbered : arg, "%p", port);
+    if (text == NULL)
+        text = numbered;
+    else
+        free(numbered);
+    if (text == NULL) {
         add_arg(list, arg);
         return;
     }
-    size_t size = strlen(arg) + 16;
-    char *text = xrealloc(NULL, size);
-    snprintf(text, size, "%.*s%lu%s", (int)(mark - arg), arg, ++starts,
-             mark + 2);
-    list->numbered =
-        xrealloc(list->numbered, (list->numbered_count + 1) * sizeof(char *));
-    list->numbered[list->numbered_count++] = text;
+    list->filled =
+        xrealloc(list->filled, (list->filled_count + 1) * sizeof(char *));
+    list->filled[list->filled_count++] = text;
     add_arg(list, text);
 }
 
 static void free_args(struct arg_list *list)
 {
-    for (size_t i = 0; i < list->numbered_count; i++)
-        free(list->numbered[i]);
-    free(list->numbered);
+    for (size_t i = 0; i < list->filled_count; i++)
+        free(list->filled[i]);
+    free(list->filled);
     free(list->items);
+}
+
+bool names_port(const struct suite *suite)
+{
+    for (size_t i = 0; i < suite->arg_count; i++)
+        if (strstr(suite->args[i], "%p") != NULL)
+            return true;
+    return false;
 }
 
 /* The usual arguments, then --arg of our own command line, then the case's:
@@ -84,14 +107,16 @@ static struct arg_list usual_args(const struct suite *suite, unsigned flags,
                                   const char *port, const char *const *args)
 {
     struct arg_list list = {0};
-    add_arg(&list, "--port");
-    add_arg(&list, port);
+    if (!names_port(suite)) {
+        add_arg(&list, "--port");
+        add_arg(&list, port);
+    }
     if (suite->full)
         add_arg(&list, "--stop-on-eof");
     if (suite->full && (flags & TARGET_LOGS) == 0)
         add_arg(&list, "--quiet");
     for (size_t i = 0; i < suite->arg_count; i++)
-        add_numbered_arg(&list, suite->args[i]);
+        add_filled_arg(&list, suite->args[i], port);
     add_args(&list, args);
     return list;
 }
@@ -99,17 +124,11 @@ static struct arg_list usual_args(const struct suite *suite, unsigned flags,
 static void say_output(char *why, size_t size, const char *what,
                        struct server_process *process)
 {
-    char *out = server_output(process, SERVER_STDOUT);
-    char *err = server_output(process, SERVER_STDERR);
-    size_t out_len = out != NULL ? strlen(out) : 0;
-    size_t err_len = err != NULL ? strlen(err) : 0;
+    char *out = server_said(process, SERVER_STDOUT);
+    char *err = server_said(process, SERVER_STDERR);
     snprintf(why, size, "%s; standard output: %s; standard error: %s", what,
-             out_len == 0     ? "(nothing)"
-             : out_len > TAIL ? out + out_len - TAIL
-                              : out,
-             err_len == 0     ? "(nothing)"
-             : err_len > TAIL ? err + err_len - TAIL
-                              : err);
+             *out == '\0' ? "(nothing)" : text_tail(out, TAIL),
+             *err == '\0' ? "(nothing)" : text_tail(err, TAIL));
     free(out);
     free(err);
 }
@@ -215,6 +234,24 @@ SOCKET target_connection(struct target *target)
                             WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
 }
 
+/* Where a server without a ready line was looked for, and what to try if it is
+ * elsewhere. The caller frees it. */
+static char *tell_port(const struct suite *suite, unsigned short port)
+{
+    static const char connect[] =
+        "start it yourself and test it with --connect HOST:PORT";
+    if (suite->full)
+        return format_text("%s", "");
+    if (names_port(suite))
+        return format_text(" at 127.0.0.1:%u (its port, in the place of %%p). "
+                           "If it cannot be told its port, %s",
+                           port, connect);
+    return format_text(" at 127.0.0.1:%u (it was told --port %u). If it takes "
+                       "its port as argv[1], say --arg %%p; if it cannot be "
+                       "told its port, %s",
+                       port, port, connect);
+}
+
 /* Wait until the server serves; fills target->address. */
 static bool wait_serving(struct suite *suite, struct target *target,
                          const struct arg_list *list, unsigned short port,
@@ -239,20 +276,27 @@ static bool wait_serving(struct suite *suite, struct target *target,
         ((struct sockaddr_in *)&target->address)->sin_port = htons(ready->port);
         return true;
     }
-    char what[200];
     suite->ready_line = result == SERVER_WAIT_OK;
-    if (result == SERVER_WAIT_OK)
-        snprintf(what, sizeof what,
-                 "its ready line names %s port %u, but it was told --port %u: "
-                 "nobody connects to another place",
-                 ready->address, ready->port, port);
-    else if (result == SERVER_WAIT_EXITED)
-        say_end(what, sizeof what, target->process, ms);
-    else
-        snprintf(what, sizeof what, "%s",
-                 suite->full ? "no ready line in time"
-                             : "the server accepts nobody on its --port");
+    char *tried = tell_port(suite, port), *what = NULL;
+    char end[200];
+    if (result == SERVER_WAIT_OK) {
+        what = format_text(
+            "its ready line names %s port %u, but it was told --port %u: "
+            "nobody connects to another place",
+            ready->address, ready->port, port);
+    } else if (result == SERVER_WAIT_EXITED) {
+        say_end(end, sizeof end, target->process, ms);
+        what = format_text("%s%s%s", end,
+                           suite->full ? "" : ", so nobody is accepted", tried);
+    } else {
+        what = format_text("%s%s",
+                           suite->full ? "no ready line in time"
+                                       : "the server accepts nobody",
+                           tried);
+    }
+    free(tried);
     say_output(why, size, what, target->process);
+    free(what);
     return false;
 }
 
@@ -327,7 +371,7 @@ static bool answers_connect(const struct target *target)
 
 bool suite_probe(struct suite *suite, char *why, size_t size)
 {
-    suite->full = !suite->connect_given;
+    suite->full = !suite->connect_given && !names_port(suite);
     struct target *target = target_start(suite, TARGET_PLAIN, NULL, why, size);
     if (target == NULL && suite->full && !suite->strict && !suite->ready_line) {
         suite->full = false;
@@ -376,13 +420,11 @@ void run_server(struct test *t, const char *const *args,
         fail(t, "The server started before, and now it does not.", "%s", why);
     bool ended = server_wait_exit(process, limit(t, ANSWER_MS),
                                   &result->exit_code) == SERVER_WAIT_OK;
-    result->out = server_output(process, SERVER_STDOUT);
-    result->err = server_output(process, SERVER_STDERR);
+    result->out = server_said(process, SERVER_STDOUT);
+    result->err = server_said(process, SERVER_STDERR);
     if (!ended)
         say_output(why, sizeof why, "the server runs", process);
     server_free(process);
-    if (result->out == NULL || result->err == NULL)
-        suite_broken("out of memory");
     if (!ended) {
         run_result_free(result);
         fail(t,
@@ -420,9 +462,9 @@ void expect_exit(struct test *t, unsigned long code, unsigned long ms,
         fail(t, hint_time, "after %lu ms the server still runs", ms);
     if (got == code)
         return;
-    char *err = server_output(t->target->process, SERVER_STDERR);
+    char *err = server_said(t->target->process, SERVER_STDERR);
     char *said = format_text("exit code %lu (0x%lx); standard error: %s", got,
-                             got, err != NULL && *err != '\0' ? err : "empty");
+                             got, *err != '\0' ? err : "empty");
     free(err);
     t->observed = said; /* the test frees it */
     fail(t, hint_code, "%s", said);

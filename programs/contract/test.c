@@ -8,6 +8,7 @@
 
 #include "programs/contract/pattern.h"
 #include "programs/contract/suite.h"
+#include "programs/harness/child_text.h"
 #include "programs/harness/text.h"
 
 /* ---- memory and text ------------------------------------------------------ */
@@ -56,6 +57,38 @@ char *format_text(const char *format, ...)
     return text;
 }
 
+/* Our own one, GetACP(), is UTF-8 by our manifest. 0, which stands for that one
+ * too, where the language of the system has none. */
+static unsigned system_code_page(void)
+{
+    DWORD page = 0;
+    if (GetLocaleInfoW(LOCALE_SYSTEM_DEFAULT,
+                       LOCALE_IDEFAULTANSICODEPAGE | LOCALE_RETURN_NUMBER,
+                       (wchar_t *)&page, sizeof page / sizeof(wchar_t)) == 0)
+        return CP_ACP;
+    return page;
+}
+
+char *server_said(struct server_process *process, enum server_stream stream)
+{
+    char *bytes = server_output(process, stream);
+    char *text =
+        bytes != NULL ? child_text_from(bytes, system_code_page()) : NULL;
+    free(bytes);
+    if (text == NULL)
+        suite_broken("out of memory");
+    return text;
+}
+
+const char *text_tail(const char *text, size_t most)
+{
+    size_t len = strlen(text);
+    const char *tail = len > most ? text + len - most : text;
+    while ((*tail & 0xC0) == 0x80) /* the middle of a character */
+        tail++;
+    return tail;
+}
+
 /* ---- steps and verdicts --------------------------------------------------- */
 
 void step(struct test *t, const char *action, const char *expect, ...)
@@ -87,9 +120,9 @@ static char *server_gone(struct test *t)
     /* A crashing process takes a moment to end. */
     if (server_wait_exit(t->target->process, 300, &code) != SERVER_WAIT_OK)
         return NULL;
-    char *said = server_output(t->target->process, SERVER_STDERR);
-    size_t len = said != NULL ? strlen(said) : 0;
-    const char *tail = len > 300 ? said + len - 300 : said;
+    char *said = server_said(t->target->process, SERVER_STDERR);
+    size_t len = strlen(said);
+    const char *tail = text_tail(said, 300);
     char *text =
         format_text("the server has ended, exit code %s%s%s",
                     server_exit_text(code, ending, sizeof ending),
@@ -165,5 +198,6 @@ void test_free(struct test *t)
         free(t->steps[i].action);
     free(t->steps);
     free(t->observed);
+    free(t->seen);
     free(t->hint);
 }

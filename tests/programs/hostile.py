@@ -130,7 +130,7 @@ def case_a_ready_line_with_commands_for_a_terminal():
     graded.expect(0, r"\(\?\]0;owned\?\[2J\)")
     expect("escape characters", graded.bytes.count(b"\x1b"), 0)
     graded = Graded("--do", "says", "--with", r"\e[2Jhello")
-    graded.expect(COULD_NOT_RUN, r"exit code 9; .*\?\[2Jhello")
+    graded.expect(COULD_NOT_RUN, r"exit code 9, .*\?\[2Jhello")
     expect("escape characters", graded.bytes.count(b"\x1b"), 0)
 
 

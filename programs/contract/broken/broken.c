@@ -11,6 +11,9 @@
  *     broken --list-bugs       a line per bug: NAME CASES WORDS OF THE HINT|CAUSE
  *     broken --bug NAME ...    otherwise the command line of all servers
  */
+/* serves-lowest-index has this one mistake, and no wall at 64 clients. */
+#define FD_SETSIZE 1024
+
 #include "common/win.h"
 
 #include <stdbool.h>
@@ -60,11 +63,13 @@ static const struct bug {
     {"one-handover-slot", "E5.1", "through one variable", NULL},
     {"table-of-256", "E5.2", "table with fewer places", NULL},
     {"serves-until-dry", "E5.3", "starves", NULL},
+    {"serves-lowest-index", "E5.4", "names the lowest ready index", NULL},
     {"polls", "E6.1", "waits for a clock", NULL},
     {"two-pieces", "E6.2", "Nagle", NULL},
     {"spins-when-empty", "E6.3", "Without clients", NULL},
     {"spins-when-left", "E6.3", "last client has left", NULL},
     {"wants-to-write", "E6.4", "when it may write", NULL},
+    {"accepts-with-data", "E6.5", "AcceptEx() with a receive length", NULL},
     {"no-limit", "E7.1", "--max-clients is not kept", NULL},
     {"lets-them-wait", "E7.1", "neither served nor sent away", NULL},
     {"keeps-places", "E7.2", "not given back", NULL},
@@ -72,11 +77,13 @@ static const struct bug {
     {"wall-of-64", "E7.4", "wall", "a wall"},
     {"wall-of-128", "E7.5", "wall", NULL},
     {"wall-of-512", "E7.6,E7.7", "wall", NULL},
+    {"wall-of-1500", "E7.7", "wall", NULL},
     {"deaf-to-eof", "E8.1", "does not hear", NULL},
     {"waits-for-clients", "E8.2,E8.4", "waits for", NULL},
     {"miscounts", "E8.3", "does not count", NULL},
     {"stops-when-silent", "E8.7", "clients are silent", NULL},
     {"no-handler", "E8.4,E8.6", "not handled", NULL},
+    {"hears-only-ctrl-c", "E8.6", "CTRL_BREAK_EVENT", NULL},
     {"second-key-crashes", "E8.5", "shutting down", NULL},
     {"second-key-ignored", "E8.5", "lost patience", NULL},
     {"ignores-bind", "E9.1,E9.2", "starts as if nothing", NULL},
@@ -94,6 +101,7 @@ static const struct bug {
     {"takes-end-for-data", "E12.3", "spins on connections", NULL},
     {"waits-for-reader", "E13.1,E13.2", "Nobody reads what", NULL},
     {"drops-summary", "E13.3", "keep room for it", NULL},
+    {"drops-the-silent", "E14.1", "SO_RCVTIMEO", NULL},
 };
 
 static const char *the_bug = "";
@@ -120,6 +128,7 @@ static struct args args;
 static SOCKET listener;
 static HANDLE stop_asked;
 static volatile LONG clients;
+static volatile LONG silent; /* clients that have said nothing so far */
 static volatile LONG leaving;
 static volatile ULONGLONG last_echo; /* by GetTickCount64() */
 static SRWLOCK lock = SRWLOCK_INIT;
@@ -349,7 +358,8 @@ static int conn_receive(struct conn *c)
         c->len = receive_record(c);
     else
         c->len = recv(c->sock, into, most, 0);
-    c->received++;
+    if (c->received++ == 0)
+        InterlockedDecrement(&silent);
     if (c->len > 0 && bug("shares-a-buffer")) {
         Sleep(1); /* another thread receives meanwhile */
         memcpy(c->buffer, into, (size_t)c->len);
@@ -429,9 +439,21 @@ static void conn_end(struct conn *c)
         continue;
 }
 
+/* drops-the-silent: a receive ends after some seconds, and that is taken for
+ * the end of the connection. */
+static void limit_silence(SOCKET sock)
+{
+    DWORD ms = 5000;
+    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, (const char *)&ms,
+                   sizeof ms) == SOCKET_ERROR)
+        warn_call("setsockopt", WSAGetLastError());
+}
+
 static DWORD WINAPI conn_run(void *argument)
 {
     struct conn *c = argument;
+    if (bug("drops-the-silent"))
+        limit_silence(c->sock);
     if (bug("polls")) /* looks at newcomers twice a second */
         Sleep(500 - GetTickCount() % 500);
     echo(c);
@@ -458,6 +480,7 @@ static void conn_start(SOCKET sock)
     sockets[c->log.number % MOST_PLACES] = sock;
     newest = (LONG)c->log.number;
     InterlockedIncrement(&clients);
+    InterlockedIncrement(&silent);
     HANDLE thread = CreateThread(NULL, STACK_BYTES, conn_run, c,
                                  STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     if (thread == NULL)
@@ -488,6 +511,7 @@ static LONG places(void)
            : bug("wall-of-128")  ? 128
            : bug("table-of-256") ? 256
            : bug("wall-of-512")  ? 512
+           : bug("wall-of-1500") ? 1500
            : bug("keeps-places") ? 400
                                  : 0;
 }
@@ -517,11 +541,52 @@ static DWORD WINAPI accept_run(void *unused)
         while (bug("spins-when-empty") && clients == 0 &&
                !readable(listener, 0, false, NULL))
             continue;
+        while (bug("accepts-with-data") && silent >= 256)
+            Sleep(1); /* as if each accept ended with the first bytes */
         SOCKET sock = accept(listener, NULL, NULL);
         if (sock != INVALID_SOCKET)
             on_accept(sock);
     }
     return 0;
+}
+
+/* ---- another model --------------------------------------------------------- */
+
+static bool echo_once(SOCKET sock)
+{
+    static char bytes[4096];
+    int len = recv(sock, bytes, (int)sizeof bytes, 0);
+    return len > 0 && send(sock, bytes, len, 0) == len;
+}
+
+/* serves-lowest-index: one thread, a table of sockets, and of those that are
+ * ready only the first one is looked at. */
+static DWORD WINAPI lowest_run(void *unused)
+{
+    static SOCKET table[FD_SETSIZE];
+    unsigned count = 1;
+    (void)unused;
+    table[0] = listener;
+    for (;;) {
+        fd_set set;
+        unsigned i = 0;
+        FD_ZERO(&set);
+        for (i = 0; i < count; i++)
+            FD_SET(table[i], &set);
+        if (select(0, &set, NULL, NULL, NULL) == SOCKET_ERROR)
+            die_call("select", WSAGetLastError());
+        for (i = 0; !FD_ISSET(table[i], &set);)
+            i++;
+        if (i == 0 && count < FD_SETSIZE) {
+            table[count] = accept(listener, NULL, NULL);
+            count += table[count] != INVALID_SOCKET;
+        } else if (i > 0 && !echo_once(table[i])) {
+            closesocket(table[i]);
+            count--;
+            for (; i < count; i++) /* the others keep their order */
+                table[i] = table[i + 1];
+        }
+    }
 }
 
 /* ---- start and stop ------------------------------------------------------- */
@@ -543,6 +608,14 @@ static BOOL WINAPI bad_handler(DWORD type)
     return TRUE;
 }
 
+/* hears-only-ctrl-c: what the system does when nobody handles the key. */
+static BOOL WINAPI break_handler(DWORD type)
+{
+    if (type == CTRL_BREAK_EVENT)
+        ExitProcess(0xC000013A); /* STATUS_CONTROL_C_EXIT */
+    return FALSE;
+}
+
 static void start_thread(LPTHREAD_START_ROUTINE run)
 {
     HANDLE thread = CreateThread(NULL, 0, run, NULL, 0, NULL);
@@ -558,6 +631,8 @@ static void wait_for_stop(void)
         die_call("SetConsoleCtrlHandler", GetLastError());
     if (!own_keys && !bug("no-handler"))
         stop_begin(wake, NULL, args.stop_on_eof && !bug("deaf-to-eof"));
+    if (bug("hears-only-ctrl-c") && !SetConsoleCtrlHandler(break_handler, TRUE))
+        die_call("SetConsoleCtrlHandler", GetLastError());
     WaitForSingleObject(stop_asked, INFINITE);
     while (bug("waits-for-clients") && clients > 0)
         Sleep(50);
@@ -598,7 +673,7 @@ static void serve(void)
     log_ready(listener, 1);
     if (bug("one-handover-slot"))
         start_thread(take_from_slot);
-    start_thread(accept_run);
+    start_thread(bug("serves-lowest-index") ? lowest_run : accept_run);
     wait_for_stop();
     send_home();
     if (!bug("drops-summary"))
