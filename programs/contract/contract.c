@@ -23,11 +23,18 @@ static const char help[] =
     "\n"
     "usage: contract --exe PATH [options]\n"
     "       contract --connect HOST:PORT [options]\n"
+    "       contract --each FOLDER [options]\n"
     "       contract --selfcheck FILE [options]\n"
     "\n"
     "  --exe PATH           start this server, as PATH --port N, and test it\n"
     "  --connect HOST:PORT  test a server that runs (no process is measured,\n"
     "                       started or stopped)\n"
+    "  --each FOLDER        test every .exe in it, one after the other, and "
+    "write\n"
+    "                       a table with a row for each; exit code 1 unless\n"
+    "                       all pass\n"
+    "  --csv FILE           that table as CSV; default grades.csv\n"
+    "  --html FILE          that table as a page; default grades.html\n"
     "  --selfcheck FILE     test the six servers beside this program, and "
     "write\n"
     "                       what a report of a fault has to tell into FILE\n"
@@ -106,12 +113,15 @@ static bool read_argument(const struct option *option, char *value)
     return true;
 }
 
-static void parse(struct suite *suite, int argc, char **argv)
+static void parse(struct suite *suite, struct each *each, int argc, char **argv)
 {
     unsigned long seed = (unsigned long)suite->seed;
     const struct option options[] = {
         {NULL, "--exe", &suite->exe, .read = option_text},
         {NULL, "--connect", suite, read_address, .takes = "HOST:PORT"},
+        {NULL, "--each", &each->folder, .read = option_text},
+        {NULL, "--csv", &each->csv, .read = option_text},
+        {NULL, "--html", &each->html, .read = option_text},
         {NULL, "--selfcheck", &suite->selfcheck, .read = option_text},
         {NULL, "--arg", suite, .read = read_argument},
         {NULL, "--strict", .out = &suite->strict},
@@ -132,12 +142,15 @@ static void parse(struct suite *suite, int argc, char **argv)
     args_read(&program, options, argc, argv);
     suite->seed = seed;
     int given = (suite->exe != NULL) + suite->connect_given +
-                (suite->selfcheck != NULL);
+                (suite->selfcheck != NULL) + (each->folder != NULL);
     if (given > 1 || (given == 0 && !suite->list))
-        args_error("give one of --exe PATH, --connect HOST:PORT and "
-                   "--selfcheck FILE");
+        args_error("give one of --exe PATH, --connect HOST:PORT, --each FOLDER "
+                   "and --selfcheck FILE");
     if (suite->junit != NULL && suite->selfcheck != NULL)
         args_error("--junit is about one server, and --selfcheck about six");
+    if (each->folder != NULL &&
+        (suite->list || suite->prove || suite->junit != NULL))
+        args_error("--each goes without --list, --prove and --junit");
     if (suite->prove && suite->exe == NULL)
         args_error("--prove needs --exe");
     if (suite->prove && suite->junit != NULL)
@@ -146,7 +159,8 @@ static void parse(struct suite *suite, int argc, char **argv)
         args_error("--model: there is no model %s", suite->model);
     if (suite->model != NULL &&
         (suite->connect_given || suite->selfcheck != NULL))
-        args_error("--model needs --exe: the program's file is looked at");
+        args_error("--model needs --exe or --each: the program's file is "
+                   "looked at");
     if (suite->strict && names_port(suite))
         args_error("--strict is for a server that takes --port, not %%p");
 }
@@ -348,12 +362,15 @@ int main(int argc, char **argv)
     suite.diagnosis = &diagnosis;
     suite.seed = pattern_mix((uint64_t)(clock_ms() * 1000.0)) % 1000000;
     suite.scale = 1.0;
-    parse(&suite, argc, argv);
+    struct each each = {.csv = "grades.csv", .html = "grades.html"};
+    parse(&suite, &each, argc, argv);
     int result = SUITE_PASSED;
     if (suite.list)
         list_cases(&suite);
     else if (suite.selfcheck != NULL)
         result = selfcheck(&suite);
+    else if (each.folder != NULL)
+        result = each_run(&suite, &each, argc, argv);
     else
         result = run_suite(&suite);
     free(suite.args);

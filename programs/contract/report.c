@@ -125,7 +125,7 @@ int report_end(const struct suite *suite, unsigned stage,
 /* XML allows no other characters below the space than these, not even escaped,
  * and not the two last ones of 65,536; and the output of a server need not be
  * UTF-8. */
-static void put_xml(FILE *out, const char *text)
+void put_xml(FILE *out, const char *text)
 {
     char *clean = utf8_clean(text);
     if (clean == NULL)

@@ -317,12 +317,26 @@ void selfcheck_tell(const struct test *tests, size_t count);
 bool model_known(const char *name);
 extern const struct contract_case model_case;
 
+/* --each FOLDER: grade every program in it, with a contract.exe of its own that
+ * gets the rest of our command line (each.c). */
+struct each {
+    const char *folder; /* NULL: without --each */
+    const char *csv, *html;
+    const char **args;
+    size_t arg_count;
+};
+int each_run(const struct suite *suite, struct each *each, int argc,
+             char **argv);
+
 /* Run every bug of the broken server against the cases that must catch it. */
 int prove(struct suite *suite);
 
 /* ---- reports (report.c) --------------------------------------------------- */
 
 void report_case(const struct test *t);
+
+/* Write a text as XML or HTML has it: escaped, whatever it holds. */
+void put_xml(FILE *out, const char *text);
 
 /* What a failed case did and saw. */
 void report_steps(FILE *out, const struct test *t);
