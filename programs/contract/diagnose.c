@@ -140,15 +140,16 @@ void diagnose(struct suite *suite, unsigned stage)
     struct finding *found = &diagnosis->found;
     unsigned asked = diagnosis->asked;
     /* A server that we did not start is never fresh. */
-    if (stage <= asked || suite->connect_given || found->fact != FOUND_NOTHING)
+    if (stage <= asked || suite->connect_given || suite->gone != NULL ||
+        found->fact != FOUND_NOTHING)
         return;
     diagnosis->asked = stage;
-    if (setjmp(diagnosis->no_server) != 0)
-        return;
     for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
         if (questions[i].stage > asked && questions[i].stage <= stage &&
-            found->fact == FOUND_NOTHING)
+            found->fact == FOUND_NOTHING && suite->gone == NULL)
             questions[i].ask(suite, found);
+    if (suite->gone != NULL)
+        *found = (struct finding){.fact = FOUND_NOTHING};
     if (found->fact == FOUND_NOTHING)
         return;
     text_make_plain(found->seen);

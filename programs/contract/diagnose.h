@@ -48,8 +48,6 @@ struct finding {
 struct diagnosis {
     unsigned asked; /* the questions of the stages up to this one */
     struct finding found;
-    jmp_buf
-        no_server; /* where a question goes when no server starts any more */
 };
 
 /* Ask the questions of the stages up to this one that were not asked yet, until
