@@ -163,9 +163,10 @@ _Noreturn void skip(struct test *t, const char *reason, ...)
 {
     va_list list;
     va_start(list, reason);
-    free(t->observed);
-    t->observed = format_list(reason, list);
+    char *text = format_list(reason, list); /* it may hold the old one */
     va_end(list);
+    free(t->observed);
+    t->observed = text;
     text_make_plain(t->observed);
     t->verdict = SKIPPED;
     longjmp(t->back, 1);
