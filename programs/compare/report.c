@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/utf8.h"
 #include "programs/compare/report.h"
+#include "programs/harness/csv.h"
 
 /* ---- JSON -------------------------------------------------------------- */
 
@@ -269,28 +270,10 @@ void report_page(const struct comparison *c, FILE *out)
 
 /* ---- CSV --------------------------------------------------------------- */
 
-/* Quotes where needed. A text that a spreadsheet would run is made plain text.
- * In many countries a spreadsheet takes the semicolon for the end of a cell, and
- * then no quote is where it expects one: so a formula may begin in the middle of
- * a text. */
 static void put_cell(const char *raw, FILE *out)
 {
     char *clean = clean_copy(raw);
-    const char *text = clean;
-    bool begins = true; /* here a cell may begin */
-    bool quoted = strpbrk(text, ",;\"\t\r\n") != NULL;
-    if (quoted)
-        fputc('"', out);
-    for (; *text != '\0'; text++) {
-        if (begins && strchr("=+-@\t\r", *text) != NULL)
-            fputc('\'', out);
-        begins = strchr(";\t\r\n", *text) != NULL;
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-    }
-    if (quoted)
-        fputc('"', out);
+    csv_put(out, clean);
     free(clean);
 }
 

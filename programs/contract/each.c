@@ -12,7 +12,9 @@
 
 #include "common/args.h"
 #include "common/utf8.h"
-#include "programs/contract/suite.h"
+#include "programs/contract/stages.h"
+#include "programs/harness/csv.h"
+#include "programs/harness/output_file.h"
 #include "programs/harness/text.h"
 
 enum { LIMIT_MS = 20 * 60 * 1000 };
@@ -157,14 +159,16 @@ static void read_points(struct row *row, const char *out)
 static void read_stage(struct row *row, const char *out)
 {
     char *line = line_with(out, "stage ");
+    char *all = format_text("all %d stages passed", STAGES);
     const char *name = line != NULL ? strchr(line, '(') : NULL;
     const char *end = name != NULL ? strchr(name, ')') : NULL;
     if (end != NULL)
         set(row, STAGE,
             format_text("%.*s %.*s", (int)strspn(line, "0123456789"), line,
                         (int)(end + 1 - name), name));
-    else if (find_line(out, "all 8 stages passed") != NULL)
+    else if (find_line(out, all) != NULL)
         set(row, STAGE, format_text("none"));
+    free(all);
     free(line);
 }
 
@@ -257,30 +261,6 @@ static void grade(struct row *row, const struct suite *suite, const char *self,
 
 /* ---- the table ------------------------------------------------------------- */
 
-static bool begins_formula(const char *text)
-{
-    text += strspn(text, " ");
-    return *text != '\0' && strchr("=+-@", *text) != NULL;
-}
-
-/* Part of the text is a server's. A spreadsheet runs a cell that begins like a
- * formula, and may begin a cell after each ';'. So such text begins with a quote
- * mark, as one types it there. */
-static void put_cell(FILE *out, const char *text)
-{
-    fputc('"', out);
-    if (begins_formula(text))
-        fputc('\'', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-        if (*text == ';' && begins_formula(text + 1))
-            fputc('\'', out);
-    }
-    fputc('"', out);
-}
-
 /* With the mark of UTF-8 at its beginning, which spreadsheets look for. */
 static void put_csv(FILE *out, const struct table *table)
 {
@@ -292,7 +272,7 @@ static void put_csv(FILE *out, const struct table *table)
         for (unsigned c = 0; c < COLUMNS; c++) {
             if (c > 0)
                 fputc(',', out);
-            put_cell(out, table->rows[r].cells[c]);
+            csv_put(out, table->rows[r].cells[c]);
         }
         fputs("\r\n", out);
     }
@@ -328,12 +308,11 @@ static void put_html(FILE *out, const struct table *table)
 static void write_file(const char *path, const struct table *table,
                        void (*put)(FILE *out, const struct table *table))
 {
-    FILE *out = utf8_create(path);
-    bool ok = out != NULL;
+    struct output_file file;
+    bool ok = output_open(&file, path);
     if (ok) {
-        put(out, table);
-        ok = ferror(out) == 0;
-        ok = fclose(out) == 0 && ok;
+        put(file.file, table);
+        ok = output_keep(&file);
     }
     if (!ok)
         suite_broken("%s cannot be written", path);
