@@ -65,13 +65,24 @@ static void turn_end(struct counts *mine)
     mine->echo = false;
 }
 
+/* What a model waits in: it brings nothing but the news. */
+static bool only_waits(enum trace_id id)
+{
+    switch (id) {
+    case TRACE_select:
+    case TRACE_GetMessageW:
+    case TRACE_WSAWaitForMultipleEvents:
+    case TRACE_SleepEx:
+    case TRACE_GetQueuedCompletionStatus:
+    case TRACE_GetQueuedCompletionStatusEx: return true;
+    default: return false;
+    }
+}
+
 /* A thread that has never called anything that only waits, waits in recv(). */
 static void turn_count(struct counts *mine, enum trace_id id)
 {
-    bool waits = id == TRACE_select || id == TRACE_GetMessageW ||
-                 id == TRACE_WSAWaitForMultipleEvents || id == TRACE_SleepEx ||
-                 id == TRACE_GetQueuedCompletionStatus ||
-                 id == TRACE_GetQueuedCompletionStatusEx;
+    bool waits = only_waits(id);
     mine->waited = mine->waited || waits;
     bool begins = waits || (id == TRACE_recv && !mine->waited);
     if (begins)
@@ -263,16 +274,11 @@ static LONG64 take_seq(void)
 static bool can_wait(enum trace_id id, const ULONG_PTR *args)
 {
     switch (id) {
-    case TRACE_select:
-    case TRACE_GetMessageW:
     case TRACE_DispatchMessageW: /* for all that window_proc() does */
-    case TRACE_SleepEx:
-    case TRACE_GetQueuedCompletionStatus:
-    case TRACE_GetQueuedCompletionStatusEx:
     case TRACE_WaitForSingleObject: return true;
     case TRACE_WSAWaitForMultipleEvents: /* the timeout */
     case TRACE_WSAGetOverlappedResult: /* fWait */ return args[3] != 0;
-    default: return false;
+    default: return only_waits(id);
     }
 }
 

@@ -823,11 +823,6 @@ bool server_alive(struct server_process *server)
     return WaitForSingleObject(server->process, 0) == WAIT_TIMEOUT;
 }
 
-unsigned long server_pid(struct server_process *server)
-{
-    return server->pid;
-}
-
 /* True when the reader has ended and its memory may be freed. The job has ended
  * all that could hold the pipe open, except a process that got out of the job.
  * That one's read is cancelled; again and again, because the thread may be on

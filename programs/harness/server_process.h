@@ -142,7 +142,6 @@ enum server_wait server_wait_exit(struct server_process *server,
 const char *server_exit_text(unsigned long code, char *text, size_t size);
 
 bool server_alive(struct server_process *server);
-unsigned long server_pid(struct server_process *server);
 
 /* Measure a living server. False when it has ended. */
 bool server_measure(struct server_process *server, struct server_usage *usage);

@@ -203,6 +203,15 @@ def serve_case(folder, model, call, count, every):
     return "%d served, %d turned away" % (served, away)
 
 
+def told(model, errors, most):
+    """The server has said something about its trouble, and not too often."""
+    lines = [line for line in errors.splitlines()
+             if line.startswith(model + ": ")]
+    require(0 < len(lines) <= most, "%d lines about it: %s"
+            % (len(lines), lines[:3]))
+    return "%d lines" % len(lines)
+
+
 FROM_S, UNTIL_S = 0.4, 2.0  # since the server is ready
 
 
@@ -235,14 +244,10 @@ def held_case(folder, model, call, stop):
     for sock in held:
         sock.close()
     struck = errors.count("fault: " + call)
-    told = [line for line in errors.splitlines()
-            if line.startswith(model + ": ")]
     require(struck >= 10, "the fault struck only %d times" % struck)
     require(struck < 5 * len(held), "refused %d times: it asks without a pause"
             % struck)
-    require(0 < len(told) <= 12, "%d lines about it: %s"
-            % (len(told), told[:3]))
-    return "refused %d times, %d lines" % (struck, len(told))
+    return "refused %d times, %s" % (struck, told(model, errors, 12))
 
 
 def shortage_case(folder, model, call, held_count):
@@ -274,10 +279,7 @@ def shortage_case(folder, model, call, held_count):
     for sock in held:
         sock.close()
     require("fault: " + call in errors, "the fault never struck")
-    told = [line for line in errors.splitlines()
-            if line.startswith(model + ": ")]
-    require(0 < len(told) < 12, "%d lines about it: %s" % (len(told), told[:3]))
-    return "%d lines" % len(told)
+    return told(model, errors, 11)
 
 
 def newcomers_left_case(folder, model):
