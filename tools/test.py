@@ -35,6 +35,7 @@ REPORTS = BUILD / "reports"
 WINE = ROOT / "tools" / "wine.sh"
 MODELS = ["select", "asyncselect", "eventselect", "overlapped_event",
           "overlapped_routine", "iocp"]
+EXTRAS = ["blocking", "wsapoll"]
 
 PROCESSORS = sorted(os.sched_getaffinity(0))
 LANES = int(os.environ.get("LANES", 3 * len(PROCESSORS)))
@@ -97,8 +98,8 @@ PARTS = {
     "window": [Job("", *python("window"), seconds=20)],
     "trace": [Job("", *python("trace"), seconds=60)],
     "contract": [Job(model, *python("contract", model), seconds=60,
-                     wide=model not in ("select", "asyncselect", "blocking"))
-                 for model in (*MODELS, "blocking")],
+                     wide=model not in ("select", "asyncselect", *EXTRAS))
+                 for model in (*MODELS, *EXTRAS)],
     "builds": [Job(f"{way}-{model}", *python("contract", f"--{way}", model),
                    seconds=50) for way in ("plain", "traced")
                for model in MODELS],

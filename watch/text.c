@@ -58,6 +58,7 @@ struct shape {
         TELL_SOCKET,
         TELL_EVENT,
         TELL_SETS,
+        TELL_READY,
         TELL_MESSAGE,
         TELL_SLOT,
         TELL_WAIT,
@@ -71,6 +72,7 @@ struct shape {
 
 static const struct shape shapes[TRACE_IDS] = {
     [TRACE_select] = {"select", "-rr", TELL_SETS},
+    [TRACE_WSAPoll] = {"WSAPoll", "-nt", TELL_READY},
     [TRACE_GetMessageW] = {"GetMessageW", "", TELL_MESSAGE},
     [TRACE_DispatchMessageW] = {"DispatchMessageW", "M", TELL_NOTHING},
     [TRACE_WSAWaitForMultipleEvents] = {"WSAWaitForMultipleEvents", "c--t",
@@ -420,6 +422,9 @@ static void add_success(struct trace_text *out, const struct trace_state *state,
         trace_add(out, "event %llu", (unsigned long long)rec->result);
         break;
     case TELL_SETS: add_sets(out, state, rec); break;
+    case TELL_READY:
+        trace_add(out, "%lld ready", (long long)rec->result);
+        break;
     case TELL_MESSAGE:
         if (rec->result == 0)
             trace_add(out, "WM_QUIT");

@@ -70,6 +70,7 @@ static bool only_waits(enum trace_id id)
 {
     switch (id) {
     case TRACE_select:
+    case TRACE_WSAPoll:
     case TRACE_GetMessageW:
     case TRACE_WSAWaitForMultipleEvents:
     case TRACE_SleepEx:

@@ -25,6 +25,7 @@
 /* Every call that is part of a model, in the order of the summary. */
 #define TRACE_CALLS(X)                                                         \
     X(select)                                                                  \
+    X(WSAPoll)                                                                 \
     X(GetMessageW)                                                             \
     X(DispatchMessageW)                                                        \
     X(WSAWaitForMultipleEvents)                                                \

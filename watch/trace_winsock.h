@@ -46,6 +46,8 @@
 
 #define select(...)                                                            \
     TRACED(select, select(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)
+#define WSAPoll(...)                                                           \
+    TRACED(WSAPoll, WSAPoll(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)
 #define GetMessageW(...)                                                       \
     TRACED(GetMessageW, GetMessageW(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)
 #define DispatchMessageW(...)                                                  \

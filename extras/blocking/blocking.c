@@ -78,7 +78,7 @@ static unsigned __stdcall accept_main(void *arg)
         int err = WSAGetLastError();
         if (srv->stopping || net_newcomer_left(err))
             continue;
-        if ((err != WSAEMFILE && err != WSAENOBUFS) || srv->clients == 0)
+        if (!net_is_short(err))
             die_call("accept", err);
         warn_call("accept", err);
         AcquireSRWLockExclusive(&srv->lock); /* until a client of ours leaves */
@@ -196,6 +196,8 @@ static void conn_close(struct conn *c, int err)
 
     if (err == 0)
         shutdown(c->sock, SD_SEND); /* may fail: the client may have gone */
+    else
+        net_reset_on_close(c->sock);
     if (closesocket(c->sock) == SOCKET_ERROR)
         warn_call("closesocket", WSAGetLastError());
     log_closed(&c->log, (unsigned long)err);

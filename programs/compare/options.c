@@ -24,7 +24,8 @@ static const char help[] =
     "                       stand arguments, with %p for the port:\n"
     "                       mine=C:\\me\\echo.exe --listen %p\n"
     "                       HOST:PORT instead: one that runs already\n"
-    "      --only NAME,...  only these; blocking is the baseline\n"
+    "      --all            the servers before and beyond the six as well\n"
+    "      --only NAME,...  only these, of all; blocking is the baseline\n"
     "      --rounds N       1 to 100; quick 3, default 5, full 7\n"
     "      --seconds S      measured time of a load in a round, 0.1 to 60;\n"
     "                       quick 0.2, default 0.5, full 2; four times\n"
@@ -61,6 +62,9 @@ static const char *const models[] = {
     "select",           "asyncselect",        "eventselect",
     "overlapped_event", "overlapped_routine", "iocp",
 };
+
+/* Those in extras/, but for the baseline. */
+static const char *const extras[] = {"wsapoll"};
 
 static char *copy_of(const char *text, size_t len)
 {
@@ -253,7 +257,7 @@ static bool pin(struct options *o)
     return true;
 }
 
-static void find_servers(struct options *o, const char *others,
+static void find_servers(struct options *o, bool all, const char *others,
                          const char *only)
 {
     WIN32_FILE_ATTRIBUTE_DATA unused;
@@ -266,6 +270,9 @@ static void find_servers(struct options *o, const char *others,
         add_own(o, models[i]);
         o->subjects[o->subject_count - 1].model = models[i];
     }
+    for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++)
+        if (all || only != NULL)
+            add_own(o, extras[i]);
     if (others != NULL)
         add_servers(o, others);
     for (size_t i = 0; i < o->subject_count; i++) {
@@ -295,9 +302,11 @@ struct options options_parse(int argc, char **argv)
     const char *only = NULL;
     bool quick = false;
     bool full = false;
+    bool all = false;
     const struct option options[] = {
         {NULL, "--quick", .out = &quick},
         {NULL, "--full", .out = &full},
+        {NULL, "--all", .out = &all},
         {NULL, "--servers", &others, .read = option_text},
         {NULL, "--only", &only, .read = option_text},
         {NULL, "--rounds", &o.rounds, option_number, .min = 1, .max = 100},
@@ -323,7 +332,7 @@ struct options options_parse(int argc, char **argv)
         o.seconds = seconds[o.mode];
     if (o.mode == MODE_QUICK)
         o.budget = 84; /* and a little for what varies: 90 in all */
-    find_servers(&o, others, only);
+    find_servers(&o, all, others, only);
     if (o.pin && !pin(&o)) {
         err_print("--pin needs two processors");
         err_exit(EXIT_USAGE);

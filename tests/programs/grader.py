@@ -21,7 +21,7 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from suite import (BUILD, MODELS, PATIENCE, ROOT, WINE, check, expect,  # noqa: E402
+from suite import (BUILD, EXTRAS, MODELS, PATIENCE, ROOT, WINE, check, expect,  # noqa: E402
                    expect_match, fail, finish)
 
 CONTRACT = BUILD / "bin" / "contract.exe"
@@ -206,7 +206,7 @@ def models_are_told_apart():
     shown = dict(zip(MODELS, ["select", "WSAAsyncSelect", "WSAEventSelect",
                               "WSAWaitForMultipleEvents", "SleepEx",
                               "GetQueuedCompletionStatus"]))
-    for exe in (*MODELS, "blocking"):
+    for exe in (*MODELS, *EXTRAS):
         for model in MODELS:
             path = BUILD / "bin" / f"{exe}.exe"
             if exe == model:

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from suite import (BUILD, MODELS, REPORTS, WINE, Skipped, check, count_others,  # noqa: E402
+from suite import (BUILD, EXTRAS, MODELS, REPORTS, WINE, Skipped, check, count_others,  # noqa: E402
                    fail, finish, run)
 from viewer import view  # noqa: E402
 
@@ -110,7 +110,7 @@ def test_one(model, way):
 def main():
     words = sys.argv[1:]
     way = words.pop(0) if words and words[0] in WAYS else ""
-    for model in words or (MODELS if way else [*MODELS, "blocking"]):
+    for model in words or (MODELS if way else [*MODELS, *EXTRAS]):
         test_one(model, way)
     finish()
 

@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from suite import BUILD, MODELS, ROOT, check, expect, fail, finish, run  # noqa: E402
+from suite import BUILD, EXTRAS, MODELS, ROOT, check, expect, fail, finish, run  # noqa: E402
 
 TOOLS = os.environ.get("CROSS", "x86_64-w64-mingw32-")
 
@@ -36,8 +36,8 @@ def parts(path):
 def has_what_it_should(files):
     sums = files.pop("SHA256SUMS").decode("ascii").splitlines()
     wanted = {"README.md", "LICENSE", "sbom.spdx.json", "echo_client.exe", "echo_load.exe",
-              "compare.exe", "blocking.exe", "contract.exe",
-              *(f"{model}.exe" for model in MODELS)}
+              "compare.exe", "contract.exe",
+              *(f"{model}.exe" for model in (*MODELS, *EXTRAS))}
     if missing := wanted - set(files):
         fail(f"not in it: {sorted(missing)}")
     told = dict(reversed(line.split("  ", 1)) for line in sums)

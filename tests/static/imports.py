@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from suite import BUILD, MODELS, check, fail, finish, run  # noqa: E402
+from suite import BUILD, EXTRAS, MODELS, check, fail, finish, run  # noqa: E402
 
 TOOLS = os.environ.get("CROSS", "x86_64-w64-mingw32-")
 # The C library is msvcrt.dll or, with a newer MinGW-w64, the universal one.
@@ -20,7 +20,7 @@ WINDOW = re.compile(r"USER32\.dll|GDI32\.dll", re.IGNORECASE)
 # from its own folder (KnownDLLs in the registry). It takes any other from the
 # program's folder first, where a download may have put a file of that name:
 # so nothing imports winmm.dll or bcrypt.dll.
-OTHERS = {"blocking": [], "echo_client": [], "echo_load": [],
+OTHERS = {**{name: [] for name in EXTRAS}, "echo_client": [], "echo_load": [],
           "contract": ["ADVAPI32.dll"], "compare": ["ADVAPI32.dll"]}
 # What makes an attack harder: the program lies at another address each time,
 # anywhere in 64 bits, and its data is never run as code.

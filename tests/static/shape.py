@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from suite import (COMPLETION, MODELS, READINESS, ROOT, Failed, check, fail,  # noqa: E402
+from suite import (COMPLETION, EXTRAS, MODELS, READINESS, ROOT, Failed, check, fail,  # noqa: E402
                    finish)
 
 LIFE = ["server_start", "server_wake", "server_stop"]
@@ -315,9 +315,9 @@ def print_sizes(texts, models):
 def main():
     texts = {name: (ROOT / name / f"{name}.c").read_text(encoding="ascii")
              for name in MODELS}
-    # This is no model, but follows the same plan.
-    texts["blocking"] = (ROOT / "extras" / "blocking" / "blocking.c").read_text(
-        encoding="ascii")
+    # These are not of the six, but follow the same plan.
+    texts |= {name: (ROOT / "extras" / name / f"{name}.c").read_text(
+        encoding="ascii") for name in EXTRAS}
     models = {name: Model(name, text) for name, text in texts.items()}
     if "--diffs" in sys.argv[1:]:
         print_sizes(texts, models)

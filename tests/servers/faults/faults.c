@@ -79,6 +79,26 @@ void fault_alertable(void)
     depth--;
 }
 
+int fault_poll(WSAPOLLFD *polls, ULONG count, int wait)
+{
+    static volatile LONG waits;
+    int ready = 0;
+    if (!is_wanted("POLLHUP"))
+        return (WSAPoll)(polls, count, wait); /* the real one */
+    for (ULONG i = 0; i < count; i++) {
+        polls[i].revents = 0;
+        if (polls[i].fd != INVALID_SOCKET && polls[i].events == POLLWRNORM) {
+            polls[i].revents = POLLHUP;
+            ready++;
+        }
+    }
+    if (serving && InterlockedIncrement(&waits) % 100 == 0) {
+        fprintf(stderr, "fault: POLLHUP, 100 waits\n");
+        fflush(stderr);
+    }
+    return ready > 0 ? ready : (WSAPoll)(polls, count, wait);
+}
+
 static bool early_close(void)
 {
     return is_wanted("FD_CLOSE");

@@ -30,6 +30,8 @@ void fault_serving(void);
 
 #define malloc(...)                                                            \
     FAULTY(malloc, WSA_NOT_ENOUGH_MEMORY, NULL, malloc(__VA_ARGS__))
+#define realloc(...)                                                           \
+    FAULTY(realloc, WSA_NOT_ENOUGH_MEMORY, NULL, realloc(__VA_ARGS__))
 #define calloc(...)                                                            \
     FAULTY(calloc, WSA_NOT_ENOUGH_MEMORY, NULL, calloc(__VA_ARGS__))
 #define HeapAlloc(...)                                                         \
@@ -88,6 +90,12 @@ int fault_events(int result, WSANETWORKEVENTS *seen);
 void fault_alertable(void);
 #define shutdown(...)    (fault_alertable(), shutdown(__VA_ARGS__))
 #define closesocket(...) (fault_alertable(), closesocket(__VA_ARGS__))
+
+/* FAULT_CALL=POLLHUP: what Windows does and Wine does not. Once a client has
+ * sent its end, every wait answers POLLHUP for it at once, even if it asks only
+ * whether it can send. */
+int fault_poll(WSAPOLLFD *polls, ULONG count, int wait);
+#define WSAPoll(...) fault_poll(__VA_ARGS__)
 
 #define log_ready(...) (fault_serving(), log_ready(__VA_ARGS__))
 

@@ -37,6 +37,7 @@ SERVING = {
                                                "_beginthreadex"],
     "overlapped_routine": COMMON + OVERLAPPED + ["accept", "WSAEventSelect"],
     "iocp": COMMON + OVERLAPPED + ["WSASocketW", "CreateIoCompletionPort"],
+    "wsapoll": COMMON + READY + ["realloc"],
 }
 STARTING = {
     "select": ["ioctlsocket", "WSASocketW", "listen", "setsockopt"],
@@ -47,6 +48,7 @@ STARTING = {
                            "_beginthreadex"],
     "iocp": ["CreateIoCompletionPort", "HeapAlloc", "calloc", "WSASocketW",
              "_beginthreadex"],
+    "wsapoll": ["ioctlsocket", "WSASocketW", "listen", "setsockopt", "realloc"],
 }
 
 
@@ -366,6 +368,33 @@ def early_close_case(folder, model):
     return "%d bytes" % len(answer)
 
 
+def poll_case(folder, model):
+    """A client has sent its end and does not take its echo yet. To wait for it
+    would be no wait, but the server must not spin."""
+    with start(folder, model, FAULT_CALL="POLLHUP") as server:
+        with connect(server.port) as sock:
+            sock.setblocking(False)
+            sent = 0
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                try:
+                    sent += sock.send(b"x" * 65536)
+                except BlockingIOError:
+                    time.sleep(.05)
+            sock.setblocking(True)
+            sock.shutdown(socket.SHUT_WR)
+            time.sleep(1)
+            waits = server.error_text().count("fault: POLLHUP, 100 waits")
+            sock.settimeout(PATIENCE)
+            got = 0
+            while more := sock.recv(1 << 20):
+                got += len(more)
+        server.stop(PATIENCE)
+    require(got == sent, "%d of %d bytes came back" % (got, sent))
+    require(waits < 20, "it waited %d times in two seconds" % (100 * waits))
+    return "%d bytes, less than %d waits" % (got, 100 * (waits + 1))
+
+
 def run(title, case, *args):
     began = time.time()
     try:
@@ -413,6 +442,9 @@ def main():
     if "overlapped_routine" in models:
         results.append(run("overlapped_routine, routines run inside calls",
                            routines_case, folder, "overlapped_routine"))
+    if "wsapoll" in models:
+        results.append(run("wsapoll does not spin on POLLHUP", poll_case,
+                           folder, "wsapoll"))
     for model in ("asyncselect", "eventselect"):
         if model in models:
             results.append(run(model + " hears of the close early",
