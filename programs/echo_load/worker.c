@@ -114,11 +114,18 @@ static void worker_drain(struct worker *w, uint64_t now)
 
 /* ---- the loop ---------------------------------------------------------- */
 
+/* A sweep that comes late tells that we did not run: the computer slept, or had
+ * other work. What came meanwhile is not read yet, so this time is not a
+ * silence of the server. */
 static void worker_sweep(struct worker *w, uint64_t now)
 {
+    uint64_t late = now - w->next_sweep;
     w->next_sweep = now + SWEEP;
-    for (size_t i = 0; i < w->count; i++)
+    for (size_t i = 0; i < w->count; i++) {
+        if (late > SWEEP)
+            w->conns[i].progress += late;
         conn_check(w, &w->conns[i], now);
+    }
 }
 
 /* Milliseconds until there is something to do even if no packet comes. */
@@ -173,6 +180,7 @@ static void worker_wait(struct worker *w)
 static unsigned __stdcall worker_main(void *arg)
 {
     struct worker *w = arg;
+    w->next_sweep = clock_ns() + SWEEP;
     while (w->live > 0) {
         uint64_t now = clock_ns();
         if (w->phase == PHASE_RAMP)

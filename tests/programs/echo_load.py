@@ -350,6 +350,37 @@ def case_never_answers():
     expect("errors", run.json["errors"], {"WSAETIMEDOUT": 3})
 
 
+def case_the_load_itself_was_stopped():
+    """As when the computer sleeps: what has come meanwhile is not read yet, and
+    the server was not silent."""
+    began = threading.Event()
+
+    def watched(conn, server):
+        conn.recv(1, socket.MSG_PEEK)
+        began.set()
+        echo(conn, server)
+    js, _ = files("stopped")
+    with Server(watched) as server:
+        process = subprocess.Popen(
+            WINE + [LOAD, "-c", "40", "--duration", "4s", "--timeout", "2",
+                    "--json", f"Z:{js}", str(server.port)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, cwd=suite.ROOT)
+        try:
+            if not began.wait(LONG_S):
+                fail("it does not send")
+            time.sleep(1)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(4)
+            process.send_signal(signal.SIGCONT)
+            _, err = process.communicate(timeout=LONG_S)
+        finally:
+            process.kill()
+            process.wait()
+    expect("errors", json.loads(js.read_text())["errors"], {})
+    expect(f"exit code ({err.decode()})", process.returncode, 0)
+
+
 def case_never_accepts():
     """The backlog has no room: the first connect waits there for an accept,
     and the system lets the others wait."""
