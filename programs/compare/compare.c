@@ -294,6 +294,7 @@ int main(int argc, char **argv)
     if (!open_outputs(&options, outputs))
         err_exit(EXIT_USAGE);
     console_begin();
+    clock_leave_out_sleep();
     net_start();
     is_console = GetConsoleMode(GetStdHandle(STD_OUTPUT_HANDLE), &mode) != 0;
     (void)setvbuf(stdout, NULL, _IOFBF, 4096); /* each flush is one write */

@@ -11,8 +11,8 @@
 
 enum {
     RAMP_MS = 60000,  /* to connect all clients */
-    AFTER_MS = 20000, /* to end, after the measured time */
-    SILENCE_S = 10    /* of a connection: after that its echo is lost */
+    AFTER_MS = 40000, /* to end, after the measured time */
+    SILENCE_S = 20    /* of a connection: after that its echo is lost */
 };
 
 struct load {

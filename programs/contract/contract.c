@@ -352,6 +352,7 @@ int main(int argc, char **argv)
         return helper_code;
 
     err_program("contract");
+    clock_leave_out_sleep();
     WSADATA data;
     int error = WSAStartup(MAKEWORD(2, 2), &data);
     if (error != 0)

@@ -15,14 +15,19 @@ import csv
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from suite import (BUILD, EXTRAS, MODELS, PATIENCE, ROOT, WINE, check, expect,  # noqa: E402
                    expect_match, fail, finish)
+from small_servers import Server, echo  # noqa: E402
 
 CONTRACT = BUILD / "bin" / "contract.exe"
 FOLDER = BUILD / "grader"
@@ -215,6 +220,34 @@ def models_are_told_apart():
                 no_model(path, model, "imports (no )?[A-Za-z]")
 
 
+def a_grader_that_was_stopped():
+    """As when the computer sleeps, and here for longer than a server has for
+    its answer. The answer comes when both run again."""
+    once = threading.Lock()  # the first connection takes it and keeps it
+
+    def late_once(conn, server):
+        conn.recv(1, socket.MSG_PEEK)
+        if once.acquire(blocking=False):
+            grader.send_signal(signal.SIGSTOP)
+            time.sleep(8)  # ANSWER_MS is 5 s
+            grader.send_signal(signal.SIGCONT)
+            time.sleep(0.5)
+        echo(conn, server)
+    with Server(late_once) as server:
+        grader = subprocess.Popen(
+            [WINE, CONTRACT, "--connect", f"127.0.0.1:{server.port}",
+             "--only", "E1.1,E1.2"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=ROOT)
+        try:
+            output, _ = grader.communicate(timeout=PATIENCE)
+        finally:
+            grader.kill()
+            grader.wait()
+    expect("it was stopped", once.locked(), True)
+    expect(f"exit status ({output})", grader.returncode, 0)
+
+
 def windows(path):
     return "Z:" + str(path).replace("/", "\\")
 
@@ -293,6 +326,8 @@ def main():
         names_what_is_wrong()
     with check("grader: a program whose port is its argv[1]"):
         port_in_its_place()
+    with check("grader: time in which it did not run is no silence"):
+        a_grader_that_was_stopped()
     with check("grader: what a program prints arrives as text"):
         says_text("utf8", "caf\u00e9 \u7aef")
         says_text("ansi", "caf\u00e9")
