@@ -109,28 +109,28 @@ void window_open(const char *model_name, SOCKET listener, HWND tell,
     UpdateWindow(window);
 }
 
-void window_add_client(unsigned long id, const struct sockaddr_storage *peer)
+void window_add_client(unsigned long long id,
+                       const struct sockaddr_storage *peer)
 {
-    char line[NET_NAME_SIZE + 16];
+    char line[NET_NAME_SIZE + 24];
     char peer_name[NET_NAME_SIZE];
     if (window == NULL)
         return;
     net_name(peer, peer_name, sizeof peer_name);
-    snprintf(line, sizeof line, "#%lu  %s", id, peer_name);
+    snprintf(line, sizeof line, "#%llu  %s", id, peer_name);
     LRESULT at = SendMessageA(list, LB_ADDSTRING, 0, (LPARAM)line);
     SendMessageW(list, LB_SETITEMDATA, (WPARAM)at, (LPARAM)id);
     count++;
     show_count();
 }
 
-void window_remove_client(unsigned long id)
+void window_remove_client(unsigned long long id)
 {
     if (window == NULL)
         return;
     LRESULT lines = SendMessageW(list, LB_GETCOUNT, 0, 0);
     for (LRESULT i = 0; i < lines; i++) {
-        if ((unsigned long)SendMessageW(list, LB_GETITEMDATA, (WPARAM)i, 0) !=
-            id)
+        if (SendMessageW(list, LB_GETITEMDATA, (WPARAM)i, 0) != (LRESULT)id)
             continue;
         SendMessageW(list, LB_DELETESTRING, (WPARAM)i, 0);
         count--;

@@ -16,8 +16,9 @@
  * `tell` is sent `message`, and the window stays until window_close(). */
 void window_open(const char *name, SOCKET listener, HWND tell, UINT message);
 
-void window_add_client(unsigned long id, const struct sockaddr_storage *peer);
-void window_remove_client(unsigned long id);
+void window_add_client(unsigned long long id,
+                       const struct sockaddr_storage *peer);
+void window_remove_client(unsigned long long id);
 
 void window_close(void);
 

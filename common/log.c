@@ -15,11 +15,11 @@ static bool verbose;
 static uint64_t started; /* clock_ns() */
 
 /* Interlocked; an echo changes none of them. */
-static volatile LONG connections; /* numbers given out */
+static volatile LONG64 connections; /* numbers given out */
 static volatile LONG clients;
 static volatile LONG most_clients;
-static volatile LONG refused;
-static volatile LONG resets;
+static volatile LONG64 refused;
+static volatile LONG64 resets;
 static volatile LONG64 echoes; /* of connections that are closed */
 static volatile LONG64 bytes;  /* of connections that are closed */
 
@@ -57,36 +57,36 @@ static void raise_to(volatile LONG *most, LONG now)
 void log_opened(struct log_conn *conn, const struct sockaddr_storage *peer)
 {
     *conn = (struct log_conn){
-        .number = (unsigned long)InterlockedIncrement(&connections)};
+        .number = (unsigned long long)InterlockedIncrement64(&connections)};
     raise_to(&most_clients, InterlockedIncrement(&clients));
     if (!quiet) {
         char name[NET_NAME_SIZE];
         net_name(peer, name, sizeof name);
-        output_print(OUTPUT_LOG, "#%lu open %s\n", conn->number, name);
+        output_print(OUTPUT_LOG, "#%llu open %s\n", conn->number, name);
     }
 }
 
 void log_refused(unsigned long limit)
 {
-    long id = InterlockedIncrement(&connections);
-    InterlockedIncrement(&refused);
+    long long id = InterlockedIncrement64(&connections);
+    InterlockedIncrement64(&refused);
     if (!quiet) {
-        output_print(OUTPUT_LOG, "#%ld refused: %lu client%s is the limit\n",
+        output_print(OUTPUT_LOG, "#%lld refused: %lu client%s is the limit\n",
                      id, limit, limit == 1 ? "" : "s");
     }
 }
 
 void log_refused_error(const char *call, unsigned long code)
 {
-    long id = InterlockedIncrement(&connections);
-    InterlockedIncrement(&refused);
-    err_print("#%ld refused: %s: %s (%lu)", id, call, err_name(code), code);
+    long long id = InterlockedIncrement64(&connections);
+    InterlockedIncrement64(&refused);
+    err_print("#%lld refused: %s: %s (%lu)", id, call, err_name(code), code);
 }
 
 void log_received(const struct log_conn *conn, size_t len)
 {
     if (verbose) {
-        output_print(OUTPUT_LOG, "#%lu received %zu\n", conn->number, len);
+        output_print(OUTPUT_LOG, "#%llu received %zu\n", conn->number, len);
     }
 }
 
@@ -96,8 +96,8 @@ void log_sent(struct log_conn *conn, size_t len, size_t owed)
     if (owed == 0)
         conn->echoes++;
     if (verbose) {
-        output_print(OUTPUT_LOG, "#%lu sent %zu, owes %zu\n", conn->number, len,
-                     owed);
+        output_print(OUTPUT_LOG, "#%llu sent %zu, owes %zu\n", conn->number,
+                     len, owed);
     }
 }
 
@@ -107,17 +107,17 @@ void log_closed(const struct log_conn *conn, unsigned long code)
     InterlockedExchangeAdd64(&echoes, (LONG64)conn->echoes);
     InterlockedDecrement(&clients);
     if (code != 0)
-        InterlockedIncrement(&resets);
+        InterlockedIncrement64(&resets);
     if (quiet)
         return;
     if (code == 0)
-        output_print(OUTPUT_LOG, "#%lu closed, %llu bytes\n", conn->number,
+        output_print(OUTPUT_LOG, "#%llu closed, %llu bytes\n", conn->number,
                      conn->bytes);
     else if (code == WSAECONNRESET || code == WSAECONNABORTED)
-        output_print(OUTPUT_LOG, "#%lu reset after %llu bytes\n", conn->number,
+        output_print(OUTPUT_LOG, "#%llu reset after %llu bytes\n", conn->number,
                      conn->bytes);
     else
-        output_print(OUTPUT_LOG, "#%lu ended by %s (%lu) after %llu bytes\n",
+        output_print(OUTPUT_LOG, "#%llu ended by %s (%lu) after %llu bytes\n",
                      conn->number, err_name(code), code, conn->bytes);
 }
 
@@ -126,10 +126,11 @@ unsigned long long log_summary(void)
     double seconds = (double)(clock_ns() - started) / 1e9;
     output_print(
         OUTPUT_STDOUT,
-        "%s: stopped after %.1f s: %ld clients, %ld refused, %ld reset, "
+        "%s: stopped after %.1f s: %lld clients, %lld refused, %lld reset, "
         "%ld at once, %lld echoes, %lld bytes\n",
-        model->name, seconds, (long)(connections - refused), (long)refused,
-        (long)resets, (long)most_clients, (long long)echoes, (long long)bytes);
+        model->name, seconds, (long long)(connections - refused),
+        (long long)refused, (long long)resets, (long)most_clients,
+        (long long)echoes, (long long)bytes);
     output_flush();
     return (unsigned long long)echoes;
 }

@@ -25,7 +25,7 @@ void log_ready(SOCKET listener, unsigned long threads);
 /* What the log keeps of one connection. It is part of the model's own struct,
  * so that an echo changes no counter that threads share. */
 struct log_conn {
-    unsigned long number;      /* the #17 of the log */
+    unsigned long long number; /* the #17 of the log */
     unsigned long long bytes;  /* that went back to the client */
     unsigned long long echoes; /* times when nothing was owed any more */
 };

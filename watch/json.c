@@ -288,7 +288,7 @@ static void state_clients(struct trace_text *out,
             trace_add(out, ",{\"more\":%lu}", state->clients - kept);
             break;
         }
-        trace_add(out, "%s%lu", kept++ > 0 ? "," : "", h->id);
+        trace_add(out, "%s%llu", kept++ > 0 ? "," : "", h->id);
     }
     trace_add(out, "]");
 }

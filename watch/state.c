@@ -389,11 +389,11 @@ struct trace_change trace_apply(struct trace_state *state,
             change.ended = op_reap(state, rec->args[0]);
         break;
     case RECORD_CONNECTION:
-        snprintf(name, sizeof name, "#%lu", (unsigned long)rec->args[1]);
+        snprintf(name, sizeof name, "#%llu", (unsigned long long)rec->args[1]);
         handle_name(state, rec->args[0], name);
         struct trace_handle *h = trace_handle_of(state, rec->args[0]);
         if (h != NULL) {
-            h->id = (unsigned long)rec->args[1];
+            h->id = rec->args[1];
             state->clients++;
             change.clients = true;
         }

@@ -19,9 +19,9 @@ enum { TRACE_NAME_SIZE = 32, TRACE_DEPTH_MOST = 4 };
  * of the socket it belongs to. */
 struct trace_handle {
     ULONG_PTR handle;
-    ULONG_PTR owner;    /* of an event: the socket; else 0 */
-    unsigned long id;   /* of a connection: its number; else 0 */
-    ULONG_PTR interest; /* what was registered with WSAAsyncSelect() */
+    ULONG_PTR owner;       /* of an event: the socket; else 0 */
+    unsigned long long id; /* of a connection: its number; else 0 */
+    ULONG_PTR interest;    /* what was registered with WSAAsyncSelect() */
     char name[TRACE_NAME_SIZE];
     struct trace_handle *next;
     struct trace_handle *prev;

@@ -545,10 +545,10 @@ void trace_name(ULONG_PTR handle, const char *name)
         note(RECORD_NAME, name, handle, 0, 0, TRACE_HERE);
 }
 
-void trace_connection(SOCKET sock, unsigned long id)
+void trace_connection(SOCKET sock, unsigned long long id)
 {
     if (trace_on)
-        note(RECORD_CONNECTION, NULL, sock, id, 0, TRACE_HERE);
+        note(RECORD_CONNECTION, NULL, sock, (ULONG_PTR)id, 0, TRACE_HERE);
 }
 
 void trace_thread(const char *name)

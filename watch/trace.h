@@ -113,7 +113,7 @@ void trace_begin(const char *model, bool narrate, const char *file);
  * here. A connection has the number it has in the log. Any thread. */
 void trace_thread(const char *name);
 void trace_name(ULONG_PTR handle, const char *name);
-void trace_connection(SOCKET sock, unsigned long id);
+void trace_connection(SOCKET sock, unsigned long long id);
 
 /* Say that something happened which is no call: an operation is done, and its
  * completion has now reached us; or with `ov` NULL, that an APC runs. Any

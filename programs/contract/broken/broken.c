@@ -474,7 +474,7 @@ static void conn_start(SOCKET sock)
     c->buffer = buffer;
     log_opened(&c->log, &peer);
     if (bug("waits-for-reader")) {
-        printf("%-70lu\n", c->log.number); /* and not out of a queue */
+        printf("%-70llu\n", c->log.number); /* and not out of a queue */
         fflush(stdout);
     }
     sockets[c->log.number % MOST_PLACES] = sock;
