@@ -100,6 +100,16 @@ def case_a_trace_file_that_cannot_be_made():
                  r"ERROR_PATH_NOT_FOUND \(3\)")
 
 
+def case_figures_that_are_none():
+    """Windows turns full-width figures into plain ones for a program that asks
+    for its arguments in a code page ("best fit"): then this would be an
+    address, and not the one that was checked by whoever wrote it."""
+    wide = "\uff11\uff12\uff17.0.0.1"
+    for model in MODELS:
+        _, err = start(model, "--bind", wide, "--port", "0", code=2)
+        expect_match("standard error", err, f"--bind takes .* not '{wide}'")
+
+
 def case_contract():
     """E8.4 starts contract.exe once more, to press Ctrl+C."""
     exe, junit = FOLDER / "iocp.exe", FOLDER / f"{NAME}.xml"
