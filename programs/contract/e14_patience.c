@@ -47,11 +47,11 @@ void idle_begin(struct suite *suite)
     if (idle.target == NULL)
         return;
     const struct sockaddr *to = (struct sockaddr *)&idle.target->address;
-    idle.sock = WSASocketW(to->sa_family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
-                           WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    idle.sock = target_connection(idle.target);
     if (idle.sock == INVALID_SOCKET ||
-        connect(idle.sock, to, (int)sizeof idle.target->address) ==
-            SOCKET_ERROR ||
+        (connect(idle.sock, to, (int)sizeof idle.target->address) ==
+             SOCKET_ERROR &&
+         WSAGetLastError() != WSAEISCONN) ||
         !one_echo((unsigned long)(ANSWER_MS * suite->scale)) || !stays_open()) {
         snprintf(
             idle.why, sizeof idle.why,

@@ -9,8 +9,10 @@
 #include "common/err.h"
 #include "programs/contract/peer.h"
 #include "programs/contract/suite.h"
+#include "programs/harness/listening.h"
 
 enum { READY_MS = 10 * 1000, TAIL = 400, PORTS_TRIED = 3 };
+enum { LOOK_MS = 250, SAYS_NOTHING_MS = 2000 };
 enum { IDLE_WINDOW_MS = 1000, IDLE_WINDOWS = 3 };
 
 unsigned short target_port(const struct target *target)
@@ -252,6 +254,26 @@ static char *tell_port(const struct suite *suite, unsigned short port)
                        port, port, connect);
 }
 
+/* A server that listens, and has not said so two seconds later, has no ready
+ * line: to wait longer for one would be no use. */
+static enum server_wait wait_ready(struct suite *suite, struct target *target,
+                                   unsigned short port)
+{
+    double end = clock_ms() + READY_MS * suite->scale;
+    bool listens = false;
+    for (;;) {
+        unsigned long left = clock_left(end);
+        enum server_wait result = server_wait_ready(
+            target->process, &target->ready, left < LOOK_MS ? left : LOOK_MS);
+        if (result != SERVER_WAIT_TIMEOUT || clock_left(end) == 0)
+            return result;
+        if (!listens && !suite->strict && port_is_listened_on(port)) {
+            listens = true;
+            end = clock_ms() + SAYS_NOTHING_MS * suite->scale;
+        }
+    }
+}
+
 /* Wait until the server serves; fills target->address. */
 static bool wait_serving(struct suite *suite, struct target *target,
                          const struct arg_list *list, unsigned short port,
@@ -261,7 +283,7 @@ static bool wait_serving(struct suite *suite, struct target *target,
     struct server_ready *ready = &target->ready;
     enum server_wait result;
     if (suite->full) {
-        result = server_wait_ready(target->process, ready, ms);
+        result = wait_ready(suite, target, port);
     } else {
         result =
             server_wait_connection(target->process, port, ms, &target->waiting);
