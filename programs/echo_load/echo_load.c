@@ -24,11 +24,11 @@
 #include "common/console.h"
 #include "common/err.h"
 #include "common/stop.h"
-#include "common/utf8.h"
 #include "programs/echo_load/pattern.h"
 #include "programs/echo_load/report.h"
 #include "programs/echo_load/worker.h"
 #include "programs/harness/find_function.h"
+#include "programs/harness/output_file.h"
 
 enum { EXIT_WRONG = 1, EXIT_NO_CONNECTION = 3, PROGRESS_MS = 250 };
 
@@ -121,34 +121,52 @@ static void await_workers(const struct run *run)
 
 /* ---- files and main ---------------------------------------------------- */
 
+/* Where the figures for programs go. */
+struct output {
+    struct output_file place; /* of a file: it is whole, or as it was */
+    FILE *to;                 /* "-": standard output; NULL: not wanted */
+};
+
 /* Called before the run: nobody wants to learn afterwards that the run was for
  * nothing. */
-static FILE *open_output(const char *name)
+static bool open_output(struct output *o, const char *name)
 {
     if (name == NULL)
-        return NULL;
-    if (strcmp(name, "-") == 0)
-        return stdout;
-    FILE *out = utf8_create(name);
-    if (out == NULL) {
-        char what[320];
-        err_describe(GetLastError(), what, sizeof what);
-        err_print("cannot write %s: %s", name, what);
+        return true;
+    if (strcmp(name, "-") == 0) {
+        o->to = stdout;
+        return true;
+    }
+    bool opened = output_open(&o->place, name);
+    o->to = o->place.file;
+    return opened;
+}
+
+static void open_outputs(const struct load_options *o, struct output *json,
+                         struct output *hgrm)
+{
+    if (output_same(o->json, o->hgrm)) {
+        err_print("--json and --hgrm need a file each");
         err_exit(EXIT_USAGE);
     }
-    return out;
+    if (open_output(json, o->json) && open_output(hgrm, o->hgrm))
+        return;
+    output_drop(&json->place);
+    err_exit(EXIT_USAGE);
 }
 
-static void close_output(FILE *out, const char *name)
+static void keep_output(struct output *o)
 {
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        err_print("could not write all of %s; is the disk full?", name);
+    if (o->to == stdout && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
+        err_print("could not write all to standard output");
         err_exit(EXIT_WRONG);
     }
+    if (!output_keep(&o->place))
+        err_exit(EXIT_WRONG);
 }
 
-static int report(const struct run *run, FILE *json, FILE *hgrm)
+static int report(const struct run *run, struct output *json,
+                  struct output *hgrm)
 {
     struct report r = report_make(run);
     if (r.nothing) /* on standard error: the figures may be for a program */
@@ -158,16 +176,14 @@ static int report(const struct run *run, FILE *json, FILE *hgrm)
         report_unserved(&r, what, sizeof what);
         err_print("%s", what);
     }
-    if (!run->options.quiet && json != stdout && hgrm != stdout)
+    if (!run->options.quiet && json->to != stdout && hgrm->to != stdout)
         report_print(&r);
-    if (json != NULL) {
-        report_json(&r, json);
-        close_output(json, run->options.json);
-    }
-    if (hgrm != NULL) {
-        histogram_write(r.all.latency, hgrm);
-        close_output(hgrm, run->options.hgrm);
-    }
+    if (json->to != NULL)
+        report_json(&r, json->to);
+    if (hgrm->to != NULL)
+        histogram_write(r.all.latency, hgrm->to);
+    keep_output(json);
+    keep_output(hgrm);
     int code = r.valid ? EXIT_STOPPED : EXIT_WRONG;
     if (r.all.all_connects == 0 && !run->stop)
         code = EXIT_NO_CONNECTION;
@@ -196,8 +212,9 @@ int main(int argc, char **argv)
     static struct run run;
     args_begin(&argc, &argv);
     run.options = load_options_parse(argc, argv);
-    FILE *json = open_output(run.options.json);
-    FILE *hgrm = open_output(run.options.hgrm);
+    struct output json = {.to = NULL};
+    struct output hgrm = {.to = NULL};
+    open_outputs(&run.options, &json, &hgrm);
     console_begin();
     net_start();
     find_server(&run);
@@ -209,7 +226,7 @@ int main(int argc, char **argv)
     run_start(&run);
     await_workers(&run);
     stop_end();
-    int code = report(&run, json, hgrm);
+    int code = report(&run, &json, &hgrm);
     run_free(&run);
     set_period("timeEndPeriod");
     net_stop();

@@ -744,9 +744,33 @@ def case_files_that_cannot_be_written():
             run = Run(*SHORT, option, "Z:/no/such/folder/file", server.port,
                       code=2)
             expect_match("standard error", run.err,
-                         r"cannot write Z:/no/such/folder/file: "
+                         r"cannot write 'Z:/no/such/folder/file': "
                          r"ERROR_PATH_NOT_FOUND")
+        js, _ = files("same")
+        run = Run(*SHORT, "--json", f"Z:{js}", "--hgrm", f"Z:{js}".upper(),
+                  server.port, code=2)
+        expect_match("standard error", run.err, "need a file each")
         expect("connections", server.connections, 0)
+
+
+def case_an_older_file_stays_until_there_is_a_new_one():
+    js, _ = files("older")
+    js.write_text("older")
+    with Server(echo) as server:
+        process = subprocess.Popen(
+            WINE + [LOAD, "-c", "2", "--duration", "600s", "--json", f"Z:{js}",
+                    str(server.port)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=suite.ROOT)
+        try:
+            if not server.accepted.wait(LONG_S):
+                fail("it does not connect")
+        finally:
+            process.kill()
+            process.communicate()
+        expect("after a kill", js.read_text(), "older")
+        suite.run(WINE + [LOAD, *SHORT, "--json", f"Z:{js}", str(server.port)],
+                  timeout=LONG_S)
+    expect("after a whole run", json.loads(js.read_text())["valid"], True)
 
 
 def case_bad_command_lines():
