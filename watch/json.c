@@ -61,10 +61,8 @@ static const struct trace_op *op_of(const struct trace_state *state,
     ULONG_PTR ov = 0;
     if (rec->kind == RECORD_EVENT)
         ov = rec->args[0];
-    else if (rec->id == TRACE_WSARecv || rec->id == TRACE_WSASend)
-        ov = rec->args[5];
-    else if (rec->id == TRACE_AcceptEx)
-        ov = rec->args[7];
+    else if (watched[rec->id].overlapped != 0)
+        ov = rec->args[watched[rec->id].overlapped];
     else if (rec->id == TRACE_WSAGetOverlappedResult ||
              rec->id == TRACE_CancelIoEx)
         ov = rec->args[1];
@@ -125,7 +123,7 @@ static void call_event(struct trace_text *out, const struct trace_state *state,
 {
     const struct trace_op *op = op_of(state, rec);
     DWORD error = error_of(rec);
-    event_head(out, state, trace_call_name(rec->id), "X", rec->began);
+    event_head(out, state, watched[rec->id].name, "X", rec->began);
     trace_add(out, ",\"cat\":\"%s\",\"dur\":%.3f,\"tid\":%lu,\"args\":{",
               rec->kind == RECORD_WOKE ? "wait" : "call",
               trace_us(state, rec->ended) - trace_us(state, rec->began),
@@ -225,7 +223,7 @@ void trace_events_unfinished(struct trace_text *out,
             if (i >= TRACE_DEPTH_MOST)
                 continue;
             const struct trace_wait *wait = &t->waits[i];
-            event_head(out, state, trace_call_name(wait->id), "X", wait->began);
+            event_head(out, state, watched[wait->id].name, "X", wait->began);
             trace_add(out,
                       ",\"cat\":\"wait\",\"dur\":%.3f,\"tid\":%lu,"
                       "\"args\":{\"at\":\"%s:%d %s\",\"unfinished\":true}}",
@@ -304,7 +302,7 @@ static void state_threads(struct trace_text *out,
         trace_add(out, "%s{\"name\":\"%s\",", between, t->name);
         if (t->depth > 0 && t->depth <= TRACE_DEPTH_MOST)
             trace_add(out, "\"in\":\"%s\"}",
-                      trace_call_name(t->waits[t->depth - 1].id));
+                      watched[t->waits[t->depth - 1].id].name);
         else
             trace_add(out, "\"in\":null}");
         between = ",";
@@ -473,7 +471,7 @@ static const char *kind_name(const struct trace_record *rec)
 static void line_call(struct trace_text *out, const struct trace_state *state,
                       const struct trace_record *rec)
 {
-    trace_add(out, ",\"call\":\"%s\",\"source\":", trace_call_name(rec->id));
+    trace_add(out, ",\"call\":\"%s\",\"source\":", watched[rec->id].name);
     add_string(out, rec->source);
     if (rec->kind != RECORD_WOKE)
         add_told(out, "arguments", trace_add_args, state, rec);

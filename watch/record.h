@@ -13,6 +13,42 @@
 
 #ifdef TRACE
 
+/* A row of calls.h. */
+struct watched {
+    const char *name;
+    const char *args;
+    enum {
+        TOLD_OK,
+        TOLD_NOTHING,
+        TOLD_BYTES,
+        TOLD_POSTED,
+        TOLD_SOCKET,
+        TOLD_EVENT,
+        TOLD_SETS,
+        TOLD_READY,
+        TOLD_MESSAGE,
+        TOLD_SLOT,
+        TOLD_WAIT,
+        TOLD_SLEEP,
+        TOLD_PACKET,
+        TOLD_PACKETS,
+        TOLD_EVENTS,
+        TOLD_REAPED
+    } told;
+    enum { FAILS_NEVER, FAILS_MINUS_1, FAILS_ZERO, FAILS_WAIT } fails;
+    enum {
+        WAITS_NOT,
+        WAITS_ALWAYS,
+        WAITS_IF_3,
+        WAITS_MODEL,
+        WAITS_MODEL_IF_3
+    } waits;
+    int overlapped; /* 0: the call begins no operation */
+};
+
+/* The last one, TRACE_IDS, is of records that are no call. */
+extern const struct watched watched[TRACE_IDS + 1];
+
 /* Of the sets of select() and the events of a wait, so many are kept. */
 enum { TRACE_LIST_MOST = 64 };
 

@@ -16,38 +16,26 @@ double trace_us(const struct trace_state *state, LONG64 ns)
 
 bool trace_failed(const struct trace_record *rec)
 {
-    switch (rec->id) {
-    case TRACE_WSARecv:
-    case TRACE_WSASend:
-        return rec->result == SOCKET_ERROR && rec->error != WSA_IO_PENDING;
-    case TRACE_AcceptEx:
-        return rec->result == FALSE && rec->error != WSA_IO_PENDING;
-    case TRACE_GetQueuedCompletionStatus: /* with packet: see its operation */
-    case TRACE_GetQueuedCompletionStatusEx:
-    case TRACE_WSAGetOverlappedResult:
-    case TRACE_WSACreateEvent:
-    case TRACE_WSASetEvent:
-    case TRACE_WSAResetEvent:
-    case TRACE_WSACloseEvent:
-    case TRACE_CreateIoCompletionPort:
-    case TRACE_PostMessageW:
-    case TRACE_QueueUserAPC:
-    case TRACE_PostQueuedCompletionStatus:
-    case TRACE_CancelIoEx: return rec->result == FALSE;
-    case TRACE_WSAWaitForMultipleEvents:
-    case TRACE_WaitForSingleObject: return (DWORD)rec->result == WAIT_FAILED;
-    case TRACE_DispatchMessageW:
-    case TRACE_SleepEx:
-    case TRACE_IDS: return false;
+    if (watched[rec->id].overlapped != 0 && rec->error == WSA_IO_PENDING)
+        return false;
+    switch (watched[rec->id].fails) {
+    case FAILS_NEVER: return false;
+    case FAILS_ZERO: return rec->result == 0;
+    case FAILS_WAIT: return (DWORD)rec->result == WAIT_FAILED;
     default: return rec->result == SOCKET_ERROR;
     }
 }
 
 bool trace_posted(const struct trace_record *rec)
 {
-    return (rec->id == TRACE_WSARecv || rec->id == TRACE_WSASend ||
-            rec->id == TRACE_AcceptEx) &&
-           !trace_failed(rec);
+    return watched[rec->id].overlapped != 0 && !trace_failed(rec);
+}
+
+bool trace_at_once(const struct trace_record *rec)
+{
+    bool refused = rec->result ==
+                   (watched[rec->id].fails == FAILS_ZERO ? 0 : SOCKET_ERROR);
+    return !refused || rec->error != WSA_IO_PENDING;
 }
 
 /* ---- handles ------------------------------------------------------------- */
@@ -163,7 +151,7 @@ static void op_remove(struct trace_state *state, struct trace_op *op)
 static struct trace_op *op_begin(struct trace_state *state,
                                  const struct trace_record *rec)
 {
-    ULONG_PTR ov = rec->args[rec->id == TRACE_AcceptEx ? 7 : 5];
+    ULONG_PTR ov = rec->args[watched[rec->id].overlapped];
     struct trace_op *op = op_make(state, ov);
     const struct trace_handle *s = trace_handle_of(state, rec->args[0]);
     if (op == NULL)
@@ -179,9 +167,7 @@ static struct trace_op *op_begin(struct trace_state *state,
         op->state = OP_REAPED;
         return NULL;
     }
-    bool at_once = rec->error != WSA_IO_PENDING ||
-                   rec->result == (rec->id == TRACE_AcceptEx ? TRUE : 0);
-    op->state = at_once ? OP_DONE : OP_PENDING;
+    op->state = trace_at_once(rec) ? OP_DONE : OP_PENDING;
     state->pending++;
     if (rec->out[1] != 0)
         event_owner(state, rec->out[1], rec->args[0]);
@@ -325,6 +311,8 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
                       struct trace_change *change)
 {
     struct trace_handle *h;
+    if (watched[rec->id].overlapped != 0)
+        change->begun = op_begin(state, rec);
     switch (rec->id) {
     case TRACE_select:
         if (!trace_failed(rec))
@@ -344,9 +332,6 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
     case TRACE_WSAGetOverlappedResult:
         change->ended = result_asked(state, rec);
         break;
-    case TRACE_WSARecv:
-    case TRACE_WSASend:
-    case TRACE_AcceptEx: change->begun = op_begin(state, rec); break;
     case TRACE_WSAAsyncSelect:
         h = handle_make(state, rec->args[0]);
         if (h != NULL)

@@ -132,5 +132,8 @@ bool trace_failed(const struct trace_record *rec);
 /* A post that was accepted: its completion will come. */
 bool trace_posted(const struct trace_record *rec);
 
+/* Of such a post: it was done when the call returned. */
+bool trace_at_once(const struct trace_record *rec);
+
 #endif
 #endif

@@ -38,89 +38,6 @@ void trace_add(struct trace_text *out, const char *format, ...)
     }
 }
 
-/* What is told of a call: a letter for each of its arguments, and one for its
- * result.
- *
- *   s socket        e event     h port         c count, of the next: events
- *   o OVERLAPPED    w WSABUF    n number       t timeout in milliseconds
- *   f FD_ events    m message   l its lParam   i ioctl    p option   d SD_
- *   a the function of an APC    r set of sockets          M a MSG    - nothing
- *   b the first bytes
- */
-struct shape {
-    const char *name;
-    const char *args;
-    enum {
-        TELL_OK,
-        TELL_NOTHING,
-        TELL_BYTES,
-        TELL_POSTED,
-        TELL_SOCKET,
-        TELL_EVENT,
-        TELL_SETS,
-        TELL_READY,
-        TELL_MESSAGE,
-        TELL_SLOT,
-        TELL_WAIT,
-        TELL_SLEEP,
-        TELL_PACKET,
-        TELL_PACKETS,
-        TELL_EVENTS,
-        TELL_REAPED
-    } result;
-};
-
-static const struct shape shapes[TRACE_IDS] = {
-    [TRACE_select] = {"select", "-rr", TELL_SETS},
-    [TRACE_WSAPoll] = {"WSAPoll", "-nt", TELL_READY},
-    [TRACE_GetMessageW] = {"GetMessageW", "", TELL_MESSAGE},
-    [TRACE_DispatchMessageW] = {"DispatchMessageW", "M", TELL_NOTHING},
-    [TRACE_WSAWaitForMultipleEvents] = {"WSAWaitForMultipleEvents", "c--t",
-                                        TELL_SLOT},
-    [TRACE_SleepEx] = {"SleepEx", "t", TELL_SLEEP},
-    [TRACE_GetQueuedCompletionStatus] = {"GetQueuedCompletionStatus", "h---t",
-                                         TELL_PACKET},
-    [TRACE_GetQueuedCompletionStatusEx] = {"GetQueuedCompletionStatusEx",
-                                           "h-n-t", TELL_PACKETS},
-    [TRACE_WaitForSingleObject] = {"WaitForSingleObject", "-t", TELL_WAIT},
-    [TRACE_WSAEnumNetworkEvents] = {"WSAEnumNetworkEvents", "s", TELL_EVENTS},
-    [TRACE_WSAGetOverlappedResult] = {"WSAGetOverlappedResult", "so",
-                                      TELL_REAPED},
-    [TRACE_recv] = {"recv", "s-n", TELL_BYTES},
-    [TRACE_send] = {"send", "sbn", TELL_BYTES},
-    [TRACE_WSARecv] = {"WSARecv", "sw---o", TELL_POSTED},
-    [TRACE_WSASend] = {"WSASend", "sbw--o", TELL_POSTED},
-    [TRACE_accept] = {"accept", "s", TELL_SOCKET},
-    [TRACE_AcceptEx] = {"AcceptEx", "ss-----o", TELL_POSTED},
-    [TRACE_WSASocketW] = {"WSASocketW", "", TELL_SOCKET},
-    [TRACE_bind] = {"bind", "s", TELL_OK},
-    [TRACE_connect] = {"connect", "s", TELL_OK},
-    [TRACE_getsockname] = {"getsockname", "s", TELL_OK},
-    [TRACE_getpeername] = {"getpeername", "s", TELL_OK},
-    [TRACE_getsockopt] = {"getsockopt", "s-p", TELL_OK},
-    [TRACE_setsockopt] = {"setsockopt", "s-p", TELL_OK},
-    [TRACE_ioctlsocket] = {"ioctlsocket", "si", TELL_OK},
-    [TRACE_WSAAsyncSelect] = {"WSAAsyncSelect", "s-mf", TELL_OK},
-    [TRACE_WSAEventSelect] = {"WSAEventSelect", "sef", TELL_OK},
-    [TRACE_CreateIoCompletionPort] = {"CreateIoCompletionPort", "shn", TELL_OK},
-    [TRACE_WSACreateEvent] = {"WSACreateEvent", "", TELL_EVENT},
-    [TRACE_WSASetEvent] = {"WSASetEvent", "e", TELL_OK},
-    [TRACE_WSAResetEvent] = {"WSAResetEvent", "e", TELL_OK},
-    [TRACE_WSACloseEvent] = {"WSACloseEvent", "e", TELL_OK},
-    [TRACE_PostMessageW] = {"PostMessageW", "-msl", TELL_OK},
-    [TRACE_QueueUserAPC] = {"QueueUserAPC", "a", TELL_OK},
-    [TRACE_PostQueuedCompletionStatus] = {"PostQueuedCompletionStatus", "h-n",
-                                          TELL_OK},
-    [TRACE_CancelIoEx] = {"CancelIoEx", "so", TELL_OK},
-    [TRACE_shutdown] = {"shutdown", "sd", TELL_OK},
-    [TRACE_closesocket] = {"closesocket", "s", TELL_OK},
-};
-
-const char *trace_call_name(enum trace_id id)
-{
-    return shapes[id].name;
-}
-
 const char *trace_op_kind(enum trace_id id)
 {
     return id == TRACE_AcceptEx  ? "accept"
@@ -330,7 +247,7 @@ static void add_arg(struct trace_text *out, const struct trace_state *state,
 void trace_add_args(struct trace_text *out, const struct trace_state *state,
                     const struct trace_record *rec)
 {
-    const char *letters = shapes[rec->id].args;
+    const char *letters = watched[rec->id].args;
     const char *between = "";
     if (rec->id == TRACE_select) {
         add_sets(out, state, rec);
@@ -395,10 +312,10 @@ static void add_packets(struct trace_text *out, const struct trace_state *state,
 static void add_success(struct trace_text *out, const struct trace_state *state,
                         const struct trace_record *rec)
 {
-    switch (shapes[rec->id].result) {
-    case TELL_NOTHING: break;
-    case TELL_OK: trace_add(out, "ok"); break;
-    case TELL_BYTES:
+    switch (watched[rec->id].told) {
+    case TOLD_NOTHING: break;
+    case TOLD_OK: trace_add(out, "ok"); break;
+    case TOLD_BYTES:
         if (rec->id == TRACE_recv && rec->result == 0)
             trace_add(out, "0, end of stream");
         else
@@ -408,41 +325,37 @@ static void add_success(struct trace_text *out, const struct trace_state *state,
             add_bytes(out, rec, (unsigned long long)rec->result);
         }
         break;
-    case TELL_POSTED:
-        trace_add(out,
-                  rec->error == WSA_IO_PENDING &&
-                          rec->result != (rec->id == TRACE_AcceptEx ? TRUE : 0)
-                      ? "pending"
-                      : "done at once");
+    case TOLD_POSTED:
+        trace_add(out, trace_at_once(rec) ? "done at once" : "pending");
         break;
-    case TELL_SOCKET:
+    case TOLD_SOCKET:
         trace_add(out, "socket %llu", (unsigned long long)rec->result);
         break;
-    case TELL_EVENT:
+    case TOLD_EVENT:
         trace_add(out, "event %llu", (unsigned long long)rec->result);
         break;
-    case TELL_SETS: add_sets(out, state, rec); break;
-    case TELL_READY:
+    case TOLD_SETS: add_sets(out, state, rec); break;
+    case TOLD_READY:
         trace_add(out, "%lld ready", (long long)rec->result);
         break;
-    case TELL_MESSAGE:
+    case TOLD_MESSAGE:
         if (rec->result == 0)
             trace_add(out, "WM_QUIT");
         else
             trace_add_message(out, state, rec->out);
         break;
-    case TELL_SLOT: add_slot(out, state, rec); break;
-    case TELL_WAIT:
+    case TOLD_SLOT: add_slot(out, state, rec); break;
+    case TOLD_WAIT:
         trace_add(out, rec->result == WAIT_OBJECT_0 ? "signalled" : "timeout");
         break;
-    case TELL_SLEEP:
+    case TOLD_SLEEP:
         trace_add(out,
                   rec->result == WAIT_IO_COMPLETION ? "APCs ran" : "timeout");
         break;
-    case TELL_PACKET: add_packet(out, state, rec); break;
-    case TELL_PACKETS: add_packets(out, state, rec); break;
-    case TELL_EVENTS: trace_add_mask(out, rec->out[0]); break;
-    case TELL_REAPED: add_count(out, rec->out[0], "byte"); break;
+    case TOLD_PACKET: add_packet(out, state, rec); break;
+    case TOLD_PACKETS: add_packets(out, state, rec); break;
+    case TOLD_EVENTS: trace_add_mask(out, rec->out[0]); break;
+    case TOLD_REAPED: add_count(out, rec->out[0], "byte"); break;
     }
 }
 
@@ -524,7 +437,7 @@ void trace_add_line(struct trace_text *out, const struct trace_state *state,
     switch (rec->kind) {
     case RECORD_WAIT:
     case RECORD_CALL:
-        trace_add(out, "%s(", trace_call_name(rec->id));
+        trace_add(out, "%s(", watched[rec->id].name);
         trace_add_args(out, state, rec);
         trace_add(out, ")");
         pad_to(out, column);
@@ -534,7 +447,7 @@ void trace_add_line(struct trace_text *out, const struct trace_state *state,
             trace_add(out, "waits");
         break;
     case RECORD_WOKE:
-        trace_add(out, "%s", trace_call_name(rec->id));
+        trace_add(out, "%s", watched[rec->id].name);
         pad_to(out, column);
         trace_add_result(out, state, rec);
         break;

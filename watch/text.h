@@ -22,9 +22,6 @@ struct trace_text {
 void trace_add(struct trace_text *out, const char *format, ...)
     PRINTF_LIKE(2, 3);
 
-/* "recv", for a record of a call. */
-const char *trace_call_name(enum trace_id id);
-
 /* "accept" or "recv": what kind of operation the call begins. */
 const char *trace_op_kind(enum trace_id id);
 

@@ -16,12 +16,6 @@
 
 /* ---- counting: always --------------------------------------------------- */
 
-static const char *const names[TRACE_IDS] = {
-#define X(name) #name,
-    TRACE_CALLS(X)
-#undef X
-};
-
 /* A turn is what a thread does from the beginning of one wait to the beginning
  * of the next. It belongs to an echo when bytes came or went in it. The calls of
  * all other turns are for the start, the stop, and clients that come and go. */
@@ -65,19 +59,10 @@ static void turn_end(struct counts *mine)
     mine->echo = false;
 }
 
-/* What a model waits in: it brings nothing but the news. */
 static bool only_waits(enum trace_id id)
 {
-    switch (id) {
-    case TRACE_select:
-    case TRACE_WSAPoll:
-    case TRACE_GetMessageW:
-    case TRACE_WSAWaitForMultipleEvents:
-    case TRACE_SleepEx:
-    case TRACE_GetQueuedCompletionStatus:
-    case TRACE_GetQueuedCompletionStatusEx: return true;
-    default: return false;
-    }
+    return watched[id].waits == WAITS_MODEL ||
+           watched[id].waits == WAITS_MODEL_IF_3;
 }
 
 /* A thread that has never called anything that only waits, waits in recv(). */
@@ -188,7 +173,7 @@ void trace_summary(unsigned long long echoes)
         LONG64 for_echoes = counts.calls[ECHOES][id];
         LONG64 calls = for_echoes + counts.calls[OTHERS][id];
         if (calls != 0)
-            print_count(names[id], calls, for_echoes, echoes);
+            print_count(watched[id].name, calls, for_echoes, echoes);
         all += calls;
         all_for_echoes += for_echoes;
     }
@@ -274,12 +259,11 @@ static LONG64 take_seq(void)
 
 static bool can_wait(enum trace_id id, const ULONG_PTR *args)
 {
-    switch (id) {
-    case TRACE_DispatchMessageW: /* for all that window_proc() does */
-    case TRACE_WaitForSingleObject: return true;
-    case TRACE_WSAWaitForMultipleEvents: /* the timeout */
-    case TRACE_WSAGetOverlappedResult: /* fWait */ return args[3] != 0;
-    default: return only_waits(id);
+    switch (watched[id].waits) {
+    case WAITS_NOT: return false;
+    case WAITS_IF_3:
+    case WAITS_MODEL_IF_3: return args[3] != 0;
+    default: return true;
     }
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "common/win.h"
+#include "watch/calls.h"
 
 #ifndef TRACE
 
@@ -22,49 +23,8 @@
 
 #else
 
-/* Every call that is part of a model, in the order of the summary. */
-#define TRACE_CALLS(X)                                                         \
-    X(select)                                                                  \
-    X(WSAPoll)                                                                 \
-    X(GetMessageW)                                                             \
-    X(DispatchMessageW)                                                        \
-    X(WSAWaitForMultipleEvents)                                                \
-    X(SleepEx)                                                                 \
-    X(GetQueuedCompletionStatus)                                               \
-    X(GetQueuedCompletionStatusEx)                                             \
-    X(WaitForSingleObject)                                                     \
-    X(WSAEnumNetworkEvents)                                                    \
-    X(WSAGetOverlappedResult)                                                  \
-    X(recv)                                                                    \
-    X(send)                                                                    \
-    X(WSARecv)                                                                 \
-    X(WSASend)                                                                 \
-    X(accept)                                                                  \
-    X(AcceptEx)                                                                \
-    X(WSASocketW)                                                              \
-    X(bind)                                                                    \
-    X(connect)                                                                 \
-    X(getsockname)                                                             \
-    X(getpeername)                                                             \
-    X(getsockopt)                                                              \
-    X(setsockopt)                                                              \
-    X(ioctlsocket)                                                             \
-    X(WSAAsyncSelect)                                                          \
-    X(WSAEventSelect)                                                          \
-    X(CreateIoCompletionPort)                                                  \
-    X(WSACreateEvent)                                                          \
-    X(WSASetEvent)                                                             \
-    X(WSAResetEvent)                                                           \
-    X(WSACloseEvent)                                                           \
-    X(PostMessageW)                                                            \
-    X(QueueUserAPC)                                                            \
-    X(PostQueuedCompletionStatus)                                              \
-    X(CancelIoEx)                                                              \
-    X(shutdown)                                                                \
-    X(closesocket)
-
 enum trace_id {
-#define X(name) TRACE_##name,
+#define X(name, ...) TRACE_##name,
     TRACE_CALLS(X)
 #undef X
         TRACE_IDS
