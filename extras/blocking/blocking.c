@@ -30,7 +30,11 @@
 /* ---- 1. types ---------------------------------------------------------- */
 
 /* A thread's address space for its stack, which is a megabyte otherwise. */
-enum { STACK_BYTES = 64 * 1024, RETRY_MS = 10 };
+enum { STACK_BYTES = 64 * 1024 };
+
+/* How long to wait before accept() is tried again when it has failed, and
+ * before a thread that has not left its call is cancelled again. */
+enum { RETRY_MS = 1000, CANCEL_MS = 10 };
 
 /* One client. Its own thread uses it; `lock` guards what the others see. */
 struct conn {
@@ -82,7 +86,9 @@ static unsigned __stdcall accept_main(void *arg)
             die_call("accept", err);
         warn_call("accept", err);
         AcquireSRWLockExclusive(&srv->lock); /* until a client of ours leaves */
-        (void)SleepConditionVariableSRW(&srv->left, &srv->lock, 1000, 0);
+        if (!srv->stopping)
+            (void)SleepConditionVariableSRW(&srv->left, &srv->lock, RETRY_MS,
+                                            0);
         ReleaseSRWLockExclusive(&srv->lock);
     }
     return 0;
@@ -254,10 +260,13 @@ static void cancel(SOCKET sock)
  * shutdown() is not enough: on Windows it wakes no recv(). */
 static void server_stop(struct server *srv)
 {
+    AcquireSRWLockExclusive(&srv->lock);
     InterlockedExchange(&srv->stopping, TRUE);
+    ReleaseSRWLockExclusive(&srv->lock);
+    WakeAllConditionVariable(&srv->left); /* the acceptor may be short */
     do
         cancel(srv->listener);
-    while (WaitForSingleObject(srv->acceptor, RETRY_MS) == WAIT_TIMEOUT);
+    while (WaitForSingleObject(srv->acceptor, CANCEL_MS) == WAIT_TIMEOUT);
     CloseHandle(srv->acceptor);
     closesocket(srv->listener);
 
@@ -265,7 +274,7 @@ static void server_stop(struct server *srv)
     while (srv->clients > 0) {
         for (struct conn *c = srv->conns; c != NULL; c = c->next)
             cancel(c->sock);
-        (void)SleepConditionVariableSRW(&srv->left, &srv->lock, RETRY_MS, 0);
+        (void)SleepConditionVariableSRW(&srv->left, &srv->lock, CANCEL_MS, 0);
     }
     ReleaseSRWLockExclusive(&srv->lock);
     CloseHandle(srv->stop_asked);

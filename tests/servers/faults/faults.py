@@ -37,6 +37,7 @@ SERVING = {
                                                "_beginthreadex"],
     "overlapped_routine": COMMON + OVERLAPPED + ["accept", "WSAEventSelect"],
     "iocp": COMMON + OVERLAPPED + ["WSASocketW", "CreateIoCompletionPort"],
+    "blocking": COMMON + ["recv", "send", "accept", "_beginthreadex"],
     "wsapoll": COMMON + READY + ["realloc"],
 }
 STARTING = {
@@ -48,6 +49,8 @@ STARTING = {
                            "_beginthreadex"],
     "iocp": ["CreateIoCompletionPort", "HeapAlloc", "calloc", "WSASocketW",
              "_beginthreadex"],
+    "blocking": ["CreateEventW", "WSASocketW", "listen", "setsockopt",
+                 "_beginthreadex"],
     "wsapoll": ["ioctlsocket", "WSASocketW", "listen", "setsockopt", "realloc"],
 }
 
