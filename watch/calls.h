@@ -16,7 +16,8 @@
  * INVALID_SOCKET, WAIT is WAIT_FAILED.
  * waits: NOT; MODEL, a model waits in it, and it brings nothing but the news;
  * ALWAYS, it may wait for something else; IF_3 and MODEL_IF_3, the same when
- * argument 3, counted from 0, is not 0.
+ * argument 3, counted from 0, is not 0; BLOCKING, as long as the program has
+ * made no socket non-blocking: it makes all of them so, or none.
  * overlapped: the number of the argument with the OVERLAPPED, counted from 0,
  * where the call begins an operation. It has not failed when the error is
  * WSA_IO_PENDING.
@@ -39,11 +40,11 @@
     X(WaitForSingleObject, "-t", WAIT, WAIT, ALWAYS, 0)                        \
     X(WSAEnumNetworkEvents, "s", EVENTS, MINUS_1, NOT, 0)                      \
     X(WSAGetOverlappedResult, "so", REAPED, ZERO, IF_3, 0)                     \
-    X(recv, "s-n", BYTES, MINUS_1, NOT, 0)                                     \
-    X(send, "sbn", BYTES, MINUS_1, NOT, 0)                                     \
+    X(recv, "s-n", BYTES, MINUS_1, BLOCKING, 0)                                \
+    X(send, "sbn", BYTES, MINUS_1, BLOCKING, 0)                                \
     X(WSARecv, "sw---o", POSTED, MINUS_1, NOT, 5)                              \
     X(WSASend, "sbw--o", POSTED, MINUS_1, NOT, 5)                              \
-    X(accept, "s", SOCKET, MINUS_1, NOT, 0)                                    \
+    X(accept, "s", SOCKET, MINUS_1, BLOCKING, 0)                               \
     X(AcceptEx, "ss-----o", POSTED, ZERO, NOT, 7)                              \
     X(WSASocketW, "", SOCKET, MINUS_1, NOT, 0)                                 \
     X(bind, "s", OK, MINUS_1, NOT, 0)                                          \

@@ -39,6 +39,7 @@ struct watched {
     enum {
         WAITS_NOT,
         WAITS_ALWAYS,
+        WAITS_BLOCKING,
         WAITS_IF_3,
         WAITS_MODEL,
         WAITS_MODEL_IF_3

@@ -257,10 +257,14 @@ static LONG64 take_seq(void)
     return InterlockedIncrement64(&next_seq) - 1;
 }
 
+/* The program has made a socket non-blocking: see BLOCKING in calls.h. */
+static volatile bool non_blocking;
+
 static bool can_wait(enum trace_id id, const ULONG_PTR *args)
 {
     switch (watched[id].waits) {
     case WAITS_NOT: return false;
+    case WAITS_BLOCKING: return !non_blocking;
     case WAITS_IF_3:
     case WAITS_MODEL_IF_3: return args[3] != 0;
     default: return true;
@@ -282,6 +286,9 @@ static void look_before(struct trace_call *t)
     const OVERLAPPED *ov = NULL;
     const WSABUF *buf;
     switch (t->id) {
+    case TRACE_ioctlsocket:
+    case TRACE_WSAAsyncSelect:
+    case TRACE_WSAEventSelect: non_blocking = true; break;
     case TRACE_send:
         keep_text(t, (const void *)args[1], (size_t)(int)args[2]);
         break;
