@@ -37,6 +37,7 @@ SERVING = {
                                                "_beginthreadex"],
     "overlapped_routine": COMMON + OVERLAPPED + ["accept", "WSAEventSelect"],
     "iocp": COMMON + OVERLAPPED + ["WSASocketW", "CreateIoCompletionPort"],
+    "one_client": ["recv", "send", "accept"],
     "blocking": COMMON + ["recv", "send", "accept", "_beginthreadex"],
     "wsapoll": COMMON + READY + ["realloc"],
 }
@@ -49,10 +50,15 @@ STARTING = {
                            "_beginthreadex"],
     "iocp": ["CreateIoCompletionPort", "HeapAlloc", "calloc", "WSASocketW",
              "_beginthreadex"],
+    "one_client": ["WSASocketW", "listen", "setsockopt"],
     "blocking": ["CreateEventW", "WSASocketW", "listen", "setsockopt",
                  "_beginthreadex"],
     "wsapoll": ["ioctlsocket", "WSASocketW", "listen", "setsockopt", "realloc"],
 }
+
+
+# Serves one client at a time: each leaves before the next one comes.
+ALONE = ["one_client"]
 
 
 def require(condition, text):
@@ -130,7 +136,7 @@ def last_words(server):
                                        server.error_text()[-400:]))
 
 
-def serve(port, call, count):
+def serve(port, call, count, alone=False):
     """The clients that are there at the end; how many were served, and how
     many turned away."""
     held, served, away = [], 0, 0
@@ -162,6 +168,8 @@ def serve(port, call, count):
         if answer:
             served += 1
             held.append(sock)
+            if alone:
+                held.pop().close()
         else:
             away += 1
             sock.close()
@@ -198,7 +206,8 @@ def serve_case(folder, model, call, count, every):
     with start(folder, model, FAULT_CALL=call, FAULT_EVERY=str(every),
                FAULT_CODE=code) as server:
         with last_words(server):
-            held, served, away = serve(server.port, call, count)
+            held, served, away = serve(server.port, call, count,
+                                       model in ALONE)
             server.stop(PATIENCE)
         errors = server.error_text()
     for sock in held:
@@ -279,6 +288,8 @@ def shortage_case(folder, model, call, held_count):
             held += [connect(server.port) for _ in range(40)]
             for sock in held:
                 require(echoes(sock, b"after", PATIENCE), "deaf afterwards")
+                if model in ALONE:
+                    sock.close()
             server.stop(PATIENCE)
         errors = server.error_text()
     for sock in held:
@@ -398,6 +409,35 @@ def poll_case(folder, model):
     return "%d bytes, less than %d waits" % (got, 100 * (waits + 1))
 
 
+def fill(sock):
+    """Send until nothing more is taken for a while. Returns how much was."""
+    sent = 0
+    sock.settimeout(.3)
+    with contextlib.suppress(socket.timeout):
+        while True:
+            sent += sock.send(b"x" * 65536)
+    return sent
+
+
+def stop_case(folder, model, what):
+    """Its only client says nothing, or does not read, or is not there, and the
+    server stops all the same. (The contract suite asks this with six clients.)"""
+    with start(folder, model) as server:
+        with connect(server.port) as sock:
+            require(echoes(sock, b"first", PATIENCE), "not served")
+            if what == "gone":
+                sock.close()
+            elif what == "not reading":
+                fill(sock)
+            time.sleep(.2)  # for the server to wait for it, which nothing tells
+            began = time.monotonic()
+            summary = server.stop(PATIENCE)[0]
+            took = time.monotonic() - began
+    require("1 clients" in summary and "0 reset" in summary, summary)
+    require(took < 5, "it took %.1f s" % took)
+    return "in %.1f s" % took
+
+
 def run(title, case, *args):
     began = time.time()
     try:
@@ -435,7 +475,7 @@ def main():
                     model, call, ", stopped meanwhile" if stop else ""),
                     held_case, folder, model, call, stop))
         call = "WSASocketW" if model == "iocp" else "accept"
-        for held in (0, 2):
+        for held in (0, 2) if model not in ALONE else (0,):
             results.append(run("%s, %s fails for a while, %d clients there"
                                % (model, call, held), shortage_case, folder,
                                model, call, held))
@@ -445,6 +485,11 @@ def main():
     if "overlapped_routine" in models:
         results.append(run("overlapped_routine, routines run inside calls",
                            routines_case, folder, "overlapped_routine"))
+    for model in ALONE:
+        for what in ("silent", "not reading", "gone"):
+            if model in models:
+                results.append(run("%s stops, its client is %s" % (model, what),
+                                   stop_case, folder, model, what))
     if "wsapoll" in models:
         results.append(run("wsapoll does not spin on POLLHUP", poll_case,
                            folder, "wsapoll"))
