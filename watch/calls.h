@@ -8,7 +8,7 @@
  *   o OVERLAPPED    w WSABUF    n number       t timeout in milliseconds
  *   f FD_ events    m message   l its lParam   i ioctl    p option   d SD_
  *   a the function of an APC    r set of sockets          M a MSG    - nothing
- *   b the first bytes
+ *   b the first bytes           x PTP_IO
  *
  * told: what is told of the result when the call has not failed; see
  * add_success() in text.c.
@@ -57,6 +57,11 @@
     X(WSAAsyncSelect, "s-mf", OK, MINUS_1, NOT, 0)                             \
     X(WSAEventSelect, "sef", OK, MINUS_1, NOT, 0)                              \
     X(CreateIoCompletionPort, "shn", OK, ZERO, NOT, 0)                         \
+    X(CreateThreadpoolIo, "s", OK, ZERO, NOT, 0)                               \
+    X(StartThreadpoolIo, "x", NOTHING, NEVER, NOT, 0)                          \
+    X(CancelThreadpoolIo, "x", NOTHING, NEVER, NOT, 0)                         \
+    X(WaitForThreadpoolIoCallbacks, "x", NOTHING, NEVER, ALWAYS, 0)            \
+    X(CloseThreadpoolIo, "x", NOTHING, NEVER, NOT, 0)                          \
     X(WSACreateEvent, "", EVENT, ZERO, NOT, 0)                                 \
     X(WSASetEvent, "e", OK, ZERO, NOT, 0)                                      \
     X(WSAResetEvent, "e", OK, ZERO, NOT, 0)                                    \

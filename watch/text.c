@@ -227,6 +227,10 @@ static void add_arg(struct trace_text *out, const struct trace_state *state,
         else
             trace_add_event(out, state, value);
         break;
+    case 'x':
+        trace_add(out, "io of ");
+        add_handle(out, state, value, "io");
+        break;
     case 'h': trace_add(out, value == 0 ? "new" : "port"); break;
     case 'o': add_op(out, state, value); break;
     case 'w': trace_add(out, "%lu", (unsigned long)rec->out[0]); break;

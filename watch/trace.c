@@ -548,6 +548,22 @@ void trace_thread(const char *name)
         note(RECORD_THREAD, name, 0, 0, 0, TRACE_HERE);
 }
 
+void trace_callback_begins(const char *name, struct trace_place place)
+{
+    DWORD error = GetLastError();
+    struct counts *mine = my_counts();
+    if (mine != NULL) {
+        turn_end(mine);
+        mine->only_wait = false;
+        mine->waited = true; /* in the pool */
+    }
+    if (trace_on && TlsGetValue(my_ring_slot) == NULL)
+        trace_thread(name);
+    if (trace_on)
+        trace_note("callback", NULL, 0, 0, place);
+    SetLastError(error);
+}
+
 void trace_begin(const char *model, bool narrate, const char *file)
 {
     counts_slot = FlsAlloc(counts_end);

@@ -25,7 +25,7 @@ WINE = ROOT / "tools" / "wine.sh"
 READINESS = ["select", "asyncselect", "eventselect"]
 COMPLETION = ["overlapped_event", "overlapped_routine", "iocp"]
 MODELS = READINESS + COMPLETION
-EXTRAS = ["one_client", "blocking", "wsapoll"]  # before and beyond the six
+EXTRAS = ["one_client", "blocking", "wsapoll", "threadpool"]  # before and beyond the six
 PARTIAL = ["one_client"]  # cannot keep the whole contract: contract.py
 
 # Generous, for a machine with other work to do; nothing waits this long when
