@@ -1,7 +1,7 @@
 #!/bin/bash
 # tools/setup.sh GROUP... -- install what a make target needs (Debian, Ubuntu)
 #
-# Groups: demo, test, sanitize, style, dist. It is quick when nothing is
+# Groups: demo, test, linux, sanitize, style, dist. It is quick when nothing is
 # missing. It installs as root or through sudo; where neither works it prints
 # the one line to run and exits 1. It never asks a question.
 set -euo pipefail
@@ -14,6 +14,7 @@ packages() {
     local node=""
     command -v npm >/dev/null || node="nodejs npm"
     local wine="wine wine64"
+    local linux="gcc libc6-dev liburing-dev"
     case $1 in
     dist) echo "$build python3" ;;
     demo) echo "$build $wine" ;;
@@ -22,8 +23,9 @@ packages() {
         # desktop that nobody sees, and its picture. chromium: the report.
         echo "$build $wine python3 universal-ctags binutils" \
             "netcat-openbsd socat curl" \
-            "xvfb xdotool imagemagick fonts-wine" "chromium $node"
+            "xvfb xdotool imagemagick fonts-wine" "chromium $node" "$linux"
         ;;
+    linux) echo "make $linux" ;;
     sanitize)
         # winegcc does not start without g++, which it does not use here
         echo "$build $wine gcc g++ libc6-dev wine64-tools libwine-dev python3"
@@ -44,7 +46,8 @@ installed() {
 }
 
 if [ $# -eq 0 ]; then
-    echo "usage: tools/setup.sh GROUP... (demo, test, sanitize, style, dist)" >&2
+    echo "usage: tools/setup.sh GROUP... (demo, test, linux, sanitize, style," \
+        "dist)" >&2
     exit 2
 fi
 
