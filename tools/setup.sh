@@ -28,7 +28,7 @@ packages() {
     linux) echo "make $linux" ;;
     sanitize)
         # winegcc does not start without g++, which it does not use here
-        echo "$build $wine gcc g++ libc6-dev wine64-tools libwine-dev python3"
+        echo "$build $wine g++ wine64-tools libwine-dev python3 $linux"
         ;;
     style)
         echo "$build clang-format clang-tidy cppcheck shellcheck pyflakes3"

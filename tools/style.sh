@@ -31,10 +31,17 @@ mapfile -t pythons < <(sources -name '*.py')
 # Checks one file with one tool; whatever this prints is wrong with the file.
 check_file() {
     local tool=$1 file=$2 flags="-I. -DTRACE"
-    # These two tools see a model as a reader sees it. To them the macro around
-    # each call would be a pile of statements, and would hide what the call
-    # writes.
+    local compiler=x86_64-w64-mingw32-gcc
+    local target="--target=x86_64-w64-mingw32"
+    local platform="--platform=win64 --library=windows"
+    # clang-tidy and cppcheck see a model as a reader sees it. To them the macro
+    # around each call would be a pile of statements, and would hide what the
+    # call writes. The twins are programs of Linux.
     case $tool:$file in
+    *:extras/linux/*)
+        compiler=gcc target="" platform="--platform=unix64 --library=posix"
+        flags="-I."
+        ;;
     clang-tidy:tests/* | cppcheck:tests/*) ;;
     clang-tidy:* | cppcheck:*)
         ! grep -q '"watch/trace_winsock.h"' "$file" || flags="-I."
@@ -44,7 +51,7 @@ check_file() {
     clang-format) clang-format --dry-run -Werror "$file" ;;
     clang-tidy)
         # shellcheck disable=SC2086
-        clang-tidy --quiet "$file" -- --target=x86_64-w64-mingw32 \
+        clang-tidy --quiet "$file" -- $target \
             -std=c11 $flags 2>"$work/tidy.$$" || {
             grep error "$work/tidy.$$"
             false
@@ -61,7 +68,7 @@ check_file() {
         #   redundantContinue             how an empty body is written here
         #   doubleFree in one file        "if (x) close; ... if (!x) close"
         # shellcheck disable=SC2086
-        cppcheck -q --platform=win64 --library=windows \
+        cppcheck -q $platform \
             "-D_Noreturn=__attribute__((noreturn))" \
             --inline-suppr --std=c11 $flags \
             --enable=warning,style,performance,portability \
@@ -77,7 +84,7 @@ check_file() {
         # and NULL where it cannot see that a size is never 0. The contract
         # suite counts handles and memory, the sanitizers check the rest.
         # shellcheck disable=SC2086
-        x86_64-w64-mingw32-gcc -std=c11 $flags -O0 -fanalyzer -Werror \
+        $compiler -std=c11 $flags -O0 -fanalyzer -Werror \
             -Wno-analyzer-malloc-leak -Wno-analyzer-double-free \
             -Wno-analyzer-null-argument -c "$file" -o "$work/object.$$"
         ;;

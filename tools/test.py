@@ -104,6 +104,9 @@ PARTS = {
     "builds": [Job(f"{way}-{model}", *python("contract", f"--{way}", model),
                    seconds=50) for way in ("plain", "traced")
                for model in MODELS],
+    "linux": [Job("build", *python("linux", "--build")),
+              *(Job(name, *python("linux", name), seconds=100, wide=True,
+                    after="build") for name in ("epoll", "io_uring"))],
     "faults": [Job("", *python("faults", "build/faults"), seconds=45)],
     "soak": [Job("", *python("soak"), seconds=15)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 15))],
@@ -119,7 +122,8 @@ PARTS = {
     "sanitize": [Job("build", *python("sanitize", "--build"),
                      seconds=60),
                  *(Job(model, *python("sanitize", model), seconds=60,
-                       after="build") for model in MODELS)],
+                       after="build") for model in MODELS),
+                 Job("linux", *python("linux", "--sanitize"), seconds=130)],
 }
 # Asked for by name only: it needs other packages.
 EXTRA = {"sanitize"}

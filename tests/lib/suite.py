@@ -309,7 +309,8 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.errors):
+        for stream in filter(None, (self.process.stdin, self.process.stdout,
+                                    self.errors)):
             with contextlib.suppress(OSError):
                 stream.close()
 

@@ -84,8 +84,11 @@ def bad_links(page):
 # ---- names from the code ---------------------------------------------------
 
 def files_named(name):
+    """A file of extras/linux/common, which is named as one of common/, is said
+    with its folder: linux/common/net.c."""
     return [path for path in tree(name.split("/")[-1])
-            if str(path).endswith("/" + name)]
+            if str(path).endswith("/" + name) and
+            ("linux/common" in name or "linux/common/" not in str(path))]
 
 
 def defines(path, name):

@@ -29,6 +29,8 @@ FAMILIES = {
                                 "conn_post_send", "on_recv", "on_sent",
                                 "conn_close", *LIFE]),
 }
+# The twins on Linux, and the six that they are beside.
+TWINS = {"epoll": "eventselect", "io_uring": "iocp"}
 # The main thread accepts, other threads serve.
 MAIN_ACCEPTS = ["eventselect", "overlapped_event", "overlapped_routine"]
 CARD = ["tells us", "waits in", "moves bytes", "holds at most", "stops by",
@@ -242,6 +244,33 @@ RULES = {
 }
 
 
+def twins_alike(models, twins):
+    """Another system, so other calls and another main(); else the same plan,
+    under the same names."""
+    for name, twin in twins.items():
+        model = models[TWINS[name]]
+        family = next(required for members, required in FAMILIES.values()
+                      if model.name in members)
+        common = [n for n in model.names() if n in twin.names()]
+        if missing := set(family) - set(common):
+            yield f"{name}: no {sorted(missing)}"
+        order = [n for n in twin.names() if n in common]
+        if order != common:
+            yield f"{name}: order {order}\n{model.name}: order {common}"
+        for function in common:
+            if (under := twin.section_of(function)).split()[:2] != \
+                    model.section_of(function).split()[:2]:
+                yield f"{name}: {function}() stands under {under}"
+        if twin.card() != CARD:
+            yield f"{name}: fact card {twin.card()}, not {CARD}"
+        if twin.banners[:-1] != BANNERS[:-1]:
+            yield f"{name}: banners {twin.banners}"
+        yield from lengths({name: twin})
+    mains = [list(twin.sections.items())[-1] for twin in twins.values()]
+    if mains[0] != mains[1]:
+        yield "their main() is not the same in both"
+
+
 # ---- proof that each rule can fail ------------------------------------------
 
 def function_text(text, name):
@@ -302,6 +331,29 @@ PLANTED = [
 ]
 
 
+PLANTED_TWINS = [
+    ("epoll", lambda t: re.sub(r"\bon_writable\b", "on_write", t)),
+    ("epoll", lambda t: moved(t, "on_writable", "on_readable")),
+    ("epoll", lambda t: t.replace(" *   stops by ", " *   ends by  ", 1)),
+    ("io_uring", lambda t: t.replace("/* ---- 3. accept ", "/* ---- 3. ", 1)),
+    ("io_uring", lambda t: moved(t, "on_sent", "on_recv")),
+    ("io_uring", lambda t: t.replace("    stop_end();\n", "", 1)),
+    ("io_uring", lambda t: t.replace(
+        "int main(int argc, char **argv)\n{",
+        "int main(int argc, char **argv)\n{" + "\n" * 60, 1)),
+]
+
+
+def self_test_twins(models, texts):
+    for name, change in PLANTED_TWINS:
+        changed = dict(texts, **{name: change(texts[name])})
+        if changed == texts:
+            fail(f"could not plant a fault in {name}.c")
+        twins = {one: Model(one, text) for one, text in changed.items()}
+        if not list(twins_alike(models, twins)):
+            fail(f"a fault that was planted in {name}.c passes")
+
+
 def self_test(texts):
     for rule, model, change in PLANTED:
         changed = change(texts[model])
@@ -352,7 +404,18 @@ def main():
         with check(f"shape: {meaning}"):
             if wrong := list(rule(models)):
                 raise Failed("\n".join(wrong))
+    texts_of_twins = {name: (ROOT / "extras" / "linux" / name / f"{name}.c")
+                      .read_text(encoding="ascii") for name in TWINS}
+    twins = {name: Model(name, text) for name, text in texts_of_twins.items()}
+    with check("shape: the rule for the twins is able to fail"):
+        self_test_twins(models, texts_of_twins)
+    with check("shape: the twins on Linux follow the same plan"):
+        if wrong := list(twins_alike(models, twins)):
+            raise Failed("\n".join(wrong))
     print_sizes(texts, models)
+    for name, model in TWINS.items():
+        print(f"{changed_lines(texts[model], texts_of_twins[name]):5}  "
+              f"{model} -> {name}")
     finish()
 
 

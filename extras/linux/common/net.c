@@ -1,9 +1,9 @@
 /* net.c -- see net.h */
 #define _GNU_SOURCE /* or the headers hide what is not in C or in POSIX */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -139,18 +139,15 @@ void net_reset_on_close(int sock)
 
 void net_name(const struct sockaddr_storage *address, char *out, size_t size)
 {
-    char host[INET6_ADDRSTRLEN];
-    if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-        if (inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host) == NULL)
-            host[0] = '\0';
-        snprintf(out, size, "[%s]:%u", host, ntohs(v6->sin6_port));
-    } else {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-        if (inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host) == NULL)
-            host[0] = '\0';
-        snprintf(out, size, "%s:%u", host, ntohs(v4->sin_port));
-    }
+    char host[INET6_ADDRSTRLEN] = "";
+    char port[8] = "";
+    (void)getnameinfo((const struct sockaddr *)address, sizeof *address, host,
+                      sizeof host, port, sizeof port,
+                      NI_NUMERICHOST | NI_NUMERICSERV);
+    if (address->ss_family == AF_INET6)
+        snprintf(out, size, "[%s]:%s", host, port);
+    else
+        snprintf(out, size, "%s:%s", host, port);
 }
 
 void net_local_name(int sock, char *out, size_t size)

@@ -16,7 +16,7 @@
 
 static void (*wake)(void *arg);
 static void *wake_arg;
-static bool on_eof;
+static bool watch_input;
 static int asked; /* an eventfd: a signal came, or stop_end() was called */
 static atomic_int signals;
 static atomic_bool ended; /* by stop_end() */
@@ -46,9 +46,10 @@ static bool read_input(void)
 
 static void *watch(void *unused)
 {
-    struct pollfd fds[] = {{.fd = asked, .events = POLLIN},
-                           {.fd = on_eof ? STDIN_FILENO : -1, /* passed over */
-                            .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = asked, .events = POLLIN},
+        {.fd = watch_input ? STDIN_FILENO : -1, /* passed over */
+         .events = POLLIN}};
     (void)unused;
     for (;;) {
         if (poll(fds, 2, -1) < 0) {
@@ -71,11 +72,11 @@ static void hear(int number)
         die_call("sigaction", errno);
 }
 
-void stop_begin(void (*model_wake)(void *arg), void *arg, bool at_eof)
+void stop_begin(void (*model_wake)(void *arg), void *arg, bool on_eof)
 {
     wake = model_wake;
     wake_arg = arg;
-    on_eof = at_eof;
+    watch_input = on_eof;
     asked = eventfd(0, EFD_CLOEXEC);
     if (asked < 0)
         die_call("eventfd", errno);

@@ -357,22 +357,9 @@ static const struct model model = {
     .has_edge = true,
 };
 
-/* The clients of one waiter, on its own thread. */
-static void waiter_close(struct waiter *w)
-{
-    while (w->conns != NULL)
-        conn_close(w, w->conns, 0);
-}
+static void *waiter_main(void *arg);
 
-static void *waiter_main(void *arg)
-{
-    struct waiter *w = arg;
-    waiter_run(w);
-    waiter_close(w);
-    return NULL;
-}
-
-static void waiter_open(struct server *srv, struct waiter *w)
+static void waiter_start(struct server *srv, struct waiter *w)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     w->srv = srv;
@@ -416,7 +403,7 @@ static void server_start(struct server *srv)
     if (srv->waiters == NULL)
         die_call("calloc", ENOMEM);
     for (unsigned long i = 0; i < srv->threads; i++)
-        waiter_open(srv, &srv->waiters[i]);
+        waiter_start(srv, &srv->waiters[i]);
 }
 
 /* Runs on another thread, while the main thread waits for its events. */
@@ -425,6 +412,21 @@ static void server_wake(void *arg)
     struct server *srv = arg;
     srv->stopping = true;
     event_set(srv->wake);
+}
+
+/* The clients of one waiter, on its own thread. */
+static void waiter_close(struct waiter *w)
+{
+    while (w->conns != NULL)
+        conn_close(w, w->conns, 0);
+}
+
+static void *waiter_main(void *arg)
+{
+    struct waiter *w = arg;
+    waiter_run(w);
+    waiter_close(w);
+    return NULL;
 }
 
 static void server_stop(struct server *srv)

@@ -286,19 +286,6 @@ static void conn_open(struct server *srv, int sock,
     worker_tell(srv, c->w, c, KEY_NEWCOMER);
 }
 
-/* Ask for connections, once for all that will come: a result for each of them,
- * with a socket that is ready to use. */
-static void accept_post(struct server *srv)
-{
-    if (srv->stopping)
-        return;
-    struct io_uring_sqe *sqe = ring_place(&srv->ring);
-    io_uring_prep_multishot_accept(sqe, srv->listener, NULL, NULL,
-                                   SOCK_CLOEXEC);
-    ring_mark(sqe, NULL, KEY_ACCEPT);
-    srv->live++;
-}
-
 /* Newcomers stay in the backlog until KEY_RETRY; the clients that are here notice
  * nothing. */
 static void accept_failed(struct server *srv, int err)
@@ -311,6 +298,19 @@ static void accept_failed(struct server *srv, int err)
     struct io_uring_sqe *sqe = ring_place(&srv->ring);
     io_uring_prep_timeout(sqe, &retry_time, 0, 0);
     ring_mark(sqe, NULL, KEY_RETRY);
+    srv->live++;
+}
+
+/* Ask for connections, once for all that will come: a result for each of them,
+ * with a socket that is ready to use. */
+static void accept_post(struct server *srv)
+{
+    if (srv->stopping)
+        return;
+    struct io_uring_sqe *sqe = ring_place(&srv->ring);
+    io_uring_prep_multishot_accept(sqe, srv->listener, NULL, NULL,
+                                   SOCK_CLOEXEC);
+    ring_mark(sqe, NULL, KEY_ACCEPT);
     srv->live++;
 }
 
