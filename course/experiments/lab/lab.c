@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/net.h"
 
 void lab_begin(const char *name)
@@ -48,6 +49,20 @@ void lab_pair(SOCKET *near_end, SOCKET *far_end)
     closesocket(listener);
 }
 
+SOCKET lab_datagrams(struct sockaddr_in *address)
+{
+    int len = sizeof *address;
+    SOCKET sock = WSASocketW(AF_INET, SOCK_DGRAM, IPPROTO_UDP, NULL, 0,
+                             WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    *address = (struct sockaddr_in){.sin_family = AF_INET};
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (sock == INVALID_SOCKET ||
+        bind(sock, (struct sockaddr *)address, len) == SOCKET_ERROR ||
+        getsockname(sock, (struct sockaddr *)address, &len) == SOCKET_ERROR)
+        die_call("WSASocketW, bind or getsockname", WSAGetLastError());
+    return sock;
+}
+
 void lab_send(SOCKET sock, int len)
 {
     for (int i = 0; i < len; i++) {
@@ -62,6 +77,22 @@ void lab_say(SOCKET sock, const char *text)
     int len = (int)strlen(text);
     if (send(sock, text, len, 0) != len)
         die_call("send", WSAGetLastError());
+}
+
+void lab_arrived(SOCKET sock, int len)
+{
+    double until = clock_ms() + 10000;
+    char room[256];
+    for (;;) {
+        int got = recv(sock, room, sizeof room, MSG_PEEK);
+        if (got == SOCKET_ERROR)
+            die_call("recv", WSAGetLastError());
+        if (got >= len)
+            return;
+        if (got == 0 || clock_left(until) == 0)
+            die_call("recv", WSAETIMEDOUT);
+        Sleep(1);
+    }
 }
 
 void lab_limit(SOCKET sock, DWORD limit_ms)

@@ -21,11 +21,20 @@ void lab_begin(const char *name);
  * blocking. The caller closes them. */
 void lab_pair(SOCKET *near_end, SOCKET *far_end);
 
+/* A UDP socket on a free port of 127.0.0.1, overlapped, blocking, and in
+ * `address` where it is. The caller closes it. */
+SOCKET lab_datagrams(struct sockaddr_in *address);
+
 /* Send `len` letters, one at a time. */
 void lab_send(SOCKET sock, int len);
 
 /* Send the letters of `text`, all at once. */
 void lab_say(SOCKET sock, const char *text);
+
+/* Wait until `len` bytes that were sent have arrived at `sock`, and leave them
+ * there. Winsock has no wait for a number of bytes, so this one asks again and
+ * again. After ten seconds it ends the program. */
+void lab_arrived(SOCKET sock, int len);
 
 /* From now on a recv() that waits longer than `limit_ms` fails:
  * WSAETIMEDOUT. */
