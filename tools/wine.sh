@@ -55,17 +55,12 @@ else
     loader=("$wine")
 fi
 
-wineserver() {
-    local server
-    for server in /usr/lib/wine/wineserver "$(command -v wineserver)"; do
-        if [ -x "$server" ]; then
-            "$server" "$@"
-            return
-        fi
-    done
+if [ -x /usr/lib/wine/wineserver ]; then
+    wineserver=/usr/lib/wine/wineserver
+elif ! wineserver=$(command -v wineserver); then
     echo "wine.sh: no wineserver" >&2
-    return 127
-}
+    exit 127
+fi
 
 prepare() {
     [ ! -e "$WINEPREFIX/.ready" ] || return 0
@@ -90,7 +85,7 @@ make_folder() {
             echo "wine.sh: could not make $WINEPREFIX" >&2
             exit 1
         fi
-        wineserver -w 9>&-
+        "$wineserver" -w 9>&-
         : >"$WINEPREFIX/.ready"
     ) 9>"$WINEPREFIX/.lock"
 }
@@ -109,10 +104,19 @@ copy_first() {
     [ -e "$WINEPREFIX/.ready" ]
 }
 
+# A program that is just starting brings a new server after the old one was
+# killed, and to wait for that one could take for ever: so kill again.
 end() {
-    # wineserver calls it a failure to kill where nothing runs; we do not.
-    wineserver -k || true
-    wineserver -w
+    local left
+    for left in 5 4 3 2 1 0; do
+        # It calls it a failure to kill where nothing runs; we do not.
+        "$wineserver" -k || true
+        if timeout 10 "$wineserver" -w; then
+            return 0
+        fi
+        echo "wine.sh: $WINEPREFIX is still in use; $left more attempts" >&2
+    done
+    return 1
 }
 
 # Call this before the first program, which would give its own output to Wine's
@@ -122,7 +126,7 @@ serve() {
     # It keeps every handle of every program: both ends of 4,000 connections.
     ulimit -n "$(ulimit -Hn)"
     # It prints only when it gives up. It may be there already.
-    wineserver "$@" </dev/null >/dev/null 2>>"$WINEPREFIX/server.log" || true
+    "$wineserver" "$@" </dev/null >/dev/null 2>>"$WINEPREFIX/server.log" || true
 }
 
 case ${1:-} in
