@@ -148,7 +148,7 @@ def case_echo_load():
 
 def case_echo_load_without_a_folder():
     _, err = start("echo_load", "--json", f"{CHINESE}/x.json", code=2)
-    expect_match("standard error", err, rf"cannot write {CHINESE}/x\.json: "
+    expect_match("standard error", err, rf"cannot write '{CHINESE}/x\.json': "
                  r"ERROR_PATH_NOT_FOUND \(3\)")
 
 
