@@ -8,8 +8,8 @@
 #include "watch/record.h"
 
 const struct watched watched[TRACE_IDS + 1] = {
-#define X(name, args, told, fails, waits, overlapped)                          \
-    {#name, args, TOLD_##told, FAILS_##fails, WAITS_##waits, overlapped},
+#define X(name, args, told, fails, waits, operation)                           \
+    {#name, args, TOLD_##told, FAILS_##fails, WAITS_##waits, operation},
     TRACE_CALLS(X)
 #undef X
 };

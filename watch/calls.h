@@ -1,6 +1,6 @@
 /* calls.h -- the calls that are watched, a row for each
  *
- * X(name, arguments, told, fails, waits, overlapped)
+ * X(name, arguments, told, fails, waits, operation)
  *
  * arguments: what is told of them, a letter for each.
  *
@@ -18,9 +18,9 @@
  * ALWAYS, it may wait for something else; IF_3 and MODEL_IF_3, the same when
  * argument 3, counted from 0, is not 0; BLOCKING, as long as the program has
  * made no socket non-blocking: it makes all of them so, or none.
- * overlapped: the number of the argument with the OVERLAPPED, counted from 0,
- * where the call begins an operation. It has not failed when the error is
- * WSA_IO_PENDING.
+ * operation: where the call begins one, the number of the argument that tells it
+ * from others, counted from 0: the OVERLAPPED, or the context. A call that is
+ * told as POSTED has not failed when the error is WSA_IO_PENDING.
  *
  * The rows are in the order of the summary. What makes a call pass by here is
  * its macro in trace_winsock.h.
@@ -46,6 +46,10 @@
     X(WSASend, "sbw--o", POSTED, MINUS_1, NOT, 5)                              \
     X(accept, "s", SOCKET, MINUS_1, BLOCKING, 0)                               \
     X(AcceptEx, "ss-----o", POSTED, ZERO, NOT, 7)                              \
+    X(RIOReceive, "----o", OK, ZERO, NOT, 4)                                   \
+    X(RIOSend, "----o", OK, ZERO, NOT, 4)                                      \
+    X(RIODequeueCompletion, "--n", RESULTS, NEVER, NOT, 0)                     \
+    X(RIONotify, "", OK, NEVER, NOT, 0)                                        \
     X(WSASocketW, "", SOCKET, MINUS_1, NOT, 0)                                 \
     X(bind, "s", OK, MINUS_1, NOT, 0)                                          \
     X(connect, "s", OK, MINUS_1, NOT, 0)                                       \

@@ -61,8 +61,8 @@ static const struct trace_op *op_of(const struct trace_state *state,
     ULONG_PTR ov = 0;
     if (rec->kind == RECORD_EVENT)
         ov = rec->args[0];
-    else if (watched[rec->id].overlapped != 0)
-        ov = rec->args[watched[rec->id].overlapped];
+    else if (watched[rec->id].operation != 0)
+        ov = rec->args[watched[rec->id].operation];
     else if (rec->id == TRACE_WSAGetOverlappedResult ||
              rec->id == TRACE_CancelIoEx)
         ov = rec->args[1];

@@ -26,6 +26,7 @@ struct watched {
         TOLD_EVENT,
         TOLD_SETS,
         TOLD_READY,
+        TOLD_RESULTS,
         TOLD_MESSAGE,
         TOLD_SLOT,
         TOLD_WAIT,
@@ -44,7 +45,7 @@ struct watched {
         WAITS_MODEL,
         WAITS_MODEL_IF_3
     } waits;
-    int overlapped; /* 0: the call begins no operation */
+    int operation; /* 0: the call begins none */
 };
 
 /* The last one, TRACE_IDS, is of records that are no call. */

@@ -16,7 +16,7 @@ double trace_us(const struct trace_state *state, LONG64 ns)
 
 bool trace_failed(const struct trace_record *rec)
 {
-    if (watched[rec->id].overlapped != 0 && rec->error == WSA_IO_PENDING)
+    if (watched[rec->id].told == TOLD_POSTED && rec->error == WSA_IO_PENDING)
         return false;
     switch (watched[rec->id].fails) {
     case FAILS_NEVER: return false;
@@ -28,14 +28,15 @@ bool trace_failed(const struct trace_record *rec)
 
 bool trace_posted(const struct trace_record *rec)
 {
-    return watched[rec->id].overlapped != 0 && !trace_failed(rec);
+    return watched[rec->id].operation != 0 && !trace_failed(rec);
 }
 
 bool trace_at_once(const struct trace_record *rec)
 {
     bool refused = rec->result ==
                    (watched[rec->id].fails == FAILS_ZERO ? 0 : SOCKET_ERROR);
-    return !refused || rec->error != WSA_IO_PENDING;
+    return watched[rec->id].told == TOLD_POSTED &&
+           (!refused || rec->error != WSA_IO_PENDING);
 }
 
 /* ---- handles ------------------------------------------------------------- */
@@ -151,7 +152,7 @@ static void op_remove(struct trace_state *state, struct trace_op *op)
 static struct trace_op *op_begin(struct trace_state *state,
                                  const struct trace_record *rec)
 {
-    ULONG_PTR ov = rec->args[watched[rec->id].overlapped];
+    ULONG_PTR ov = rec->args[watched[rec->id].operation];
     struct trace_op *op = op_make(state, ov);
     const struct trace_handle *s = trace_handle_of(state, rec->args[0]);
     if (op == NULL)
@@ -311,7 +312,7 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
                       struct trace_change *change)
 {
     struct trace_handle *h;
-    if (watched[rec->id].overlapped != 0)
+    if (watched[rec->id].operation != 0)
         change->begun = op_begin(state, rec);
     switch (rec->id) {
     case TRACE_select:

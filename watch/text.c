@@ -40,9 +40,9 @@ void trace_add(struct trace_text *out, const char *format, ...)
 
 const char *trace_op_kind(enum trace_id id)
 {
-    return id == TRACE_AcceptEx  ? "accept"
-           : id == TRACE_WSARecv ? "recv"
-                                 : "send";
+    return id == TRACE_AcceptEx                            ? "accept"
+           : id == TRACE_WSARecv || id == TRACE_RIOReceive ? "recv"
+                                                           : "send";
 }
 
 /* ---- parts --------------------------------------------------------------- */

@@ -524,7 +524,7 @@ static void note(enum trace_kind kind, const char *source, ULONG_PTR a,
     SetLastError(last_error);
 }
 
-void trace_note(const char *what, const OVERLAPPED *ov, ULONG len, ULONG error,
+void trace_note(const char *what, const void *ov, ULONG len, ULONG error,
                 struct trace_place place)
 {
     note(RECORD_EVENT, what, (ULONG_PTR)ov, len, error, place);

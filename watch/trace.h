@@ -78,12 +78,13 @@ void trace_name(ULONG_PTR handle, const char *name);
 void trace_connection(SOCKET sock, unsigned long long id);
 
 /* Say that something happened which is no call: an operation is done, and its
- * completion has now reached us; or with `ov` NULL, that an APC runs. Any
- * thread; leaves the last error as it was. */
+ * completion has now reached us; or with `ov` NULL, that an APC runs. What has no
+ * OVERLAPPED has the context of its request instead. Any thread; leaves the last
+ * error as it was. */
 #define trace_event(what, ov, len, error)                                      \
     ((void)(trace_on ? trace_note((what), (ov), (len), (error), TRACE_HERE)    \
                      : (void)0))
-void trace_note(const char *what, const OVERLAPPED *ov, ULONG len, ULONG error,
+void trace_note(const char *what, const void *ov, ULONG len, ULONG error,
                 struct trace_place place);
 
 /* Around all that a callback of the thread pool does. No call of ours waits for

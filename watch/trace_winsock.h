@@ -152,6 +152,16 @@
  * hands out a pointer to it. Every model calls that pointer accept_ex. */
 #define accept_ex(...)                                                         \
     TRACED(AcceptEx, accept_ex(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)
+/* So do the functions of Registered I/O. */
+#define rio_receive(...)                                                       \
+    TRACED(RIOReceive, rio_receive(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)
+#define rio_send(...)                                                          \
+    TRACED(RIOSend, rio_send(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)
+#define rio_dequeue(...)                                                       \
+    TRACED(RIODequeueCompletion, rio_dequeue(__VA_ARGS__), #__VA_ARGS__,       \
+           __VA_ARGS__)
+#define rio_notify(...)                                                        \
+    TRACED(RIONotify, rio_notify(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)
 
 #endif
 #endif

@@ -577,6 +577,7 @@ static void conn_post_send(struct server *srv, struct conn *c)
 
 static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
 {
+    trace_event("recv done", c, len, err);
     if (err != 0 || len == 0) {
         /* On 0 bytes the client will say no more, and all that it said is back
          * with it: nothing is received while bytes are owed. */
@@ -593,6 +594,7 @@ static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
  * so many words: count, and ask again for what is left. */
 static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err)
 {
+    trace_event("send done", c, len, err);
     if (err != 0) {
         conn_close(srv, c, err);
         return;
