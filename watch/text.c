@@ -339,6 +339,9 @@ static void add_success(struct trace_text *out, const struct trace_state *state,
         trace_add(out, "event %llu", (unsigned long long)rec->result);
         break;
     case TOLD_SETS: add_sets(out, state, rec); break;
+    case TOLD_RESULTS:
+        add_count(out, (unsigned long long)rec->result, "result");
+        break;
     case TOLD_READY:
         trace_add(out, "%lld ready", (long long)rec->result);
         break;

@@ -95,9 +95,9 @@ class Narrator:
         line = Line.parse(text)
         self.lines.append(line)
         if line.thread != "stop":
-            self.waiting[line.thread] = line.result == "waits" or \\\
+            self.waiting[line.thread] = line.result == "waits" or \
                 line.call == "* return to the pool"
-        if line.thread.startswith("client") and \\\
+        if line.thread.startswith("client") and \
                 line.call.startswith("closesocket"):
             del self.waiting[line.thread]  # it ends
         return line
