@@ -64,7 +64,10 @@ static const char *const models[] = {
 };
 
 /* Those in extras/, but for the baseline. */
-static const char *const extras[] = {"one_client", "wsapoll", "threadpool"};
+static const char *const extras[] = {"polling", "wsapoll", "threadpool"};
+
+/* It cannot serve the clients of most loads: only who names it gets it. */
+static const char *const by_name[] = {"one_client"};
 
 static char *copy_of(const char *text, size_t len)
 {
@@ -273,6 +276,9 @@ static void find_servers(struct options *o, bool all, const char *others,
     for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++)
         if (all || only != NULL)
             add_own(o, extras[i]);
+    for (size_t i = 0; i < sizeof by_name / sizeof by_name[0]; i++)
+        if (only != NULL)
+            add_own(o, by_name[i]);
     if (others != NULL)
         add_servers(o, others);
     for (size_t i = 0; i < o->subject_count; i++) {

@@ -25,8 +25,9 @@ WINE = ROOT / "tools" / "wine.sh"
 READINESS = ["select", "asyncselect", "eventselect"]
 COMPLETION = ["overlapped_event", "overlapped_routine", "iocp"]
 MODELS = READINESS + COMPLETION
-EXTRAS = ["one_client", "blocking", "wsapoll", "threadpool"]  # before and beyond the six
-PARTIAL = ["one_client"]  # cannot keep the whole contract: contract.py
+# Before and beyond the six.
+EXTRAS = ["one_client", "polling", "blocking", "wsapoll", "threadpool"]
+PARTIAL = ["one_client", "polling"]  # cannot keep the whole contract: contract.py
 
 # Generous, for a machine with other work to do; nothing waits this long when
 # all is well.

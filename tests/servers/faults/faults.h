@@ -43,8 +43,7 @@ void fault_serving(void);
     FAULTY(WSACreateEvent, WSA_NOT_ENOUGH_MEMORY, WSA_INVALID_EVENT,           \
            WSACreateEvent())
 #define CreateEventW(...)                                                      \
-    FAULTY(CreateEventW, WSA_NOT_ENOUGH_MEMORY, NULL,                          \
-           CreateEventW(__VA_ARGS__))
+    FAULTY(CreateEventW, WSA_NOT_ENOUGH_MEMORY, NULL, CreateEventW(__VA_ARGS__))
 #define CreateWindowExW(...)                                                   \
     FAULTY(CreateWindowExW, WSA_NOT_ENOUGH_MEMORY, NULL,                       \
            CreateWindowExW(__VA_ARGS__))

@@ -39,6 +39,7 @@ OPTIONS = {"overlapped_routine": ["--threads", "1"], "iocp": ["--threads", "1"],
            "threadpool": ["--threads", "1"]}
 # Their threads wait in recv() itself.
 BLOCKING = ["one_client", "blocking"]
+# polling is not among them: it never waits, so its trace has no step and no end.
 TOLD = [*MODELS, *BLOCKING, "wsapoll", "threadpool"]
 COMPLETING = [*COMPLETION, "threadpool"]
 UPDATE = "--update" in sys.argv[1:]
