@@ -35,7 +35,7 @@ REPORTS = BUILD / "reports"
 WINE = ROOT / "tools" / "wine.sh"
 MODELS = ["select", "asyncselect", "eventselect", "overlapped_event",
           "overlapped_routine", "iocp"]
-EXTRAS = ["one_client", "polling", "blocking", "wsapoll", "threadpool"]
+EXTRAS = ["one_client", "polling", "blocking", "wsapoll", "threadpool", "rio"]
 
 PROCESSORS = sorted(os.sched_getaffinity(0))
 LANES = int(os.environ.get("LANES", 3 * len(PROCESSORS)))
@@ -108,6 +108,7 @@ PARTS = {
               *(Job(name, *python("linux", name), seconds=100, wide=True,
                     after="build") for name in ("epoll", "io_uring"))],
     "faults": [Job("", *python("faults", "build/faults"), seconds=45)],
+    "rio": [Job("", *python("rio"), seconds=15)],
     "soak": [Job("", *python("soak"), seconds=15)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 15))],
     "compare": [Job("quick", *python("compare", "quick"),

@@ -122,8 +122,11 @@ static void add_op(struct trace_text *out, const struct trace_state *state,
                    ULONG_PTR ov)
 {
     const struct trace_op *op = trace_op_of(state, ov);
+    const struct trace_handle *h = trace_handle_of(state, ov);
     if (op != NULL)
         trace_add(out, "op %lu", op->number);
+    else if (h != NULL) /* it is no operation, but has a name */
+        trace_add(out, "%s", h->name);
     else
         trace_add(out, ov == 0 ? "all" : "op ?");
 }

@@ -744,6 +744,7 @@ static void start_queues(struct server *srv)
         told.Iocp.CompletionKey = (void *)(ULONG_PTR)KEY_QUEUE;
         told.Iocp.Overlapped = &q->ov;
         InitializeSRWLock(&q->lock);
+        trace_name((ULONG_PTR)&q->ov, "queue");
         q->size = QUEUE_SIZE;
         q->results = srv->rio.RIOCreateCompletionQueue(q->size, &told);
         if (q->results == RIO_INVALID_CQ)

@@ -12,6 +12,7 @@
 #include "programs/compare/load.h"
 #include "programs/compare/options.h"
 #include "programs/compare/subject.h"
+#include "programs/harness/server_process.h"
 
 static const char help[] =
     "compare: the six servers side by side, every byte verified\n\n"
@@ -64,7 +65,7 @@ static const char *const models[] = {
 };
 
 /* Those in extras/, but for the baseline. */
-static const char *const extras[] = {"polling", "wsapoll", "threadpool"};
+static const char *const extras[] = {"polling", "wsapoll", "threadpool", "rio"};
 
 /* It cannot serve the clients of most loads: only who names it gets it. */
 static const char *const by_name[] = {"one_client"};
@@ -260,6 +261,19 @@ static bool pin(struct options *o)
     return true;
 }
 
+/* False: it could not start here. Who asked for it by its name is told so. */
+static bool can_run(const char *extra, const char *only)
+{
+    if (strcmp(extra, "rio") != 0 || !server_on_wine())
+        return true;
+    if (only == NULL)
+        err_print("rio is left out: Wine has no Registered I/O");
+    else if (in_list(only, extra))
+        args_error("--only: rio needs Registered I/O, which Wine does not "
+                   "have");
+    return false;
+}
+
 static void find_servers(struct options *o, bool all, const char *others,
                          const char *only)
 {
@@ -274,7 +288,7 @@ static void find_servers(struct options *o, bool all, const char *others,
         o->subjects[o->subject_count - 1].model = models[i];
     }
     for (size_t i = 0; i < sizeof extras / sizeof extras[0]; i++)
-        if (all || only != NULL)
+        if ((all || only != NULL) && can_run(extras[i], only))
             add_own(o, extras[i]);
     for (size_t i = 0; i < sizeof by_name / sizeof by_name[0]; i++)
         if (only != NULL)

@@ -26,8 +26,17 @@ READINESS = ["select", "asyncselect", "eventselect"]
 COMPLETION = ["overlapped_event", "overlapped_routine", "iocp"]
 MODELS = READINESS + COMPLETION
 # Before and beyond the six.
-EXTRAS = ["one_client", "polling", "blocking", "wsapoll", "threadpool"]
+EXTRAS = ["one_client", "polling", "blocking", "wsapoll", "threadpool", "rio"]
 PARTIAL = ["one_client", "polling"]  # cannot keep the whole contract: contract.py
+
+
+def program_of(server, folder=BUILD / "bin"):
+    """The file of a server that runs here. Wine has no Registered I/O, so rio
+    is linked with tests/servers/rio_provider, which has."""
+    if server == "rio":
+        return BUILD / "tests" / "rio_emulated.exe"
+    return folder / f"{server}.exe"
+
 
 # Generous, for a machine with other work to do; nothing waits this long when
 # all is well.
@@ -256,7 +265,7 @@ class Server:
     def __init__(self, model, *options, exe=None, env=None, may_fail=False,
                  errors=None):
         self.model = model
-        self.exe = exe or BUILD / "bin" / f"{model}.exe"
+        self.exe = exe or program_of(model)
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8",
                                              errors="replace")
         self.process = subprocess.Popen(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from suite import (BUILD, EXTRAS, MODELS, REPORTS, WINE, Skipped, check, count_others,  # noqa: E402
-                   fail, finish, run)
+                   fail, finish, program_of, run)
 from viewer import view  # noqa: E402
 
 # One run; it takes a few minutes at most, and a hanging server is ended by
@@ -154,7 +154,7 @@ def test_one(model, way):
     report = REPORTS / f"{model}{way[1:]}.xml"
     report.unlink(missing_ok=True)
     command = [WINE, BUILD / "bin" / "contract.exe", "--strict", "--all", "--exe",
-               folder / f"{model}.exe", "--junit", report, "--scale",
+               program_of(model, folder), "--junit", report, "--scale",
                SCALE]
     if model == "blocking":
         command += cases_without(NOT_FOR_BLOCKING)

@@ -57,6 +57,28 @@ void fault_serving(void);
 /* As Windows does when a newcomer was reset before AcceptEx() came for it. */
 #define accept_ex(...)                                                         \
     FAULTY(AcceptEx, WSAECONNRESET, FALSE, accept_ex(__VA_ARGS__))
+/* Registered I/O. These two are called by a name of our own: */
+#define rio_receive(...)                                                       \
+    FAULTY(RIOReceive, WSAENOBUFS, FALSE, rio_receive(__VA_ARGS__))
+#define rio_send(...) FAULTY(RIOSend, WSAENOBUFS, FALSE, rio_send(__VA_ARGS__))
+#define rio_notify(...)                                                        \
+    FAULTY(RIONotify, WSAEINVAL, WSAEINVAL, rio_notify(__VA_ARGS__))
+/* and these stand in a table: an argument is made wrong, and the provider
+ * refuses it. */
+#define RIOCreateCompletionQueue(size, told)                                   \
+    RIOCreateCompletionQueue(                                                  \
+        FAULTY(RIOCreateCompletionQueue, WSAEINVAL, 0, size), told)
+#define RIOResizeCompletionQueue(queue, size)                                  \
+    RIOResizeCompletionQueue(                                                  \
+        queue, FAULTY(RIOResizeCompletionQueue, WSAEINVAL, 0, size))
+#define RIOCreateRequestQueue(sock, ...)                                       \
+    RIOCreateRequestQueue(                                                     \
+        FAULTY(RIOCreateRequestQueue, WSAENOTSOCK, INVALID_SOCKET, sock),      \
+        __VA_ARGS__)
+#define RIORegisterBuffer(bytes, size)                                         \
+    RIORegisterBuffer(FAULTY(RIORegisterBuffer, WSAEFAULT, NULL, bytes), size)
+#define VirtualAlloc(...)                                                      \
+    FAULTY(VirtualAlloc, WSA_NOT_ENOUGH_MEMORY, NULL, VirtualAlloc(__VA_ARGS__))
 #define ioctlsocket(...)                                                       \
     FAULTY(ioctlsocket, WSAENOBUFS, SOCKET_ERROR, ioctlsocket(__VA_ARGS__))
 #define listen(...)                                                            \

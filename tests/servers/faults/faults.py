@@ -25,6 +25,12 @@ from suite import PATIENCE, Failed, Server, fail  # noqa: E402
 COMMON = ["malloc"]
 READY = ["ioctlsocket", "recv", "send", "accept"]
 OVERLAPPED = ["WSARecv", "WSASend"]
+RIO = ["RIOReceive", "RIOSend"]
+POSTS = OVERLAPPED + RIO
+ACCEPT_EX = ["iocp", "threadpool", "rio"]
+# Such a call happens once for many clients, so it needs many of them.
+RARE = ["_beginthreadex", "calloc", "VirtualAlloc", "RIORegisterBuffer",
+        "RIOResizeCompletionQueue"]
 SERVING = {
     "select": COMMON + READY,
     "asyncselect": COMMON + ["recv", "send", "accept", "WSAAsyncSelect"],
@@ -44,6 +50,8 @@ SERVING = {
     "blocking": COMMON + ["recv", "send", "accept", "_beginthreadex"],
     "wsapoll": COMMON + READY + ["realloc"],
     "threadpool": COMMON + OVERLAPPED + ["WSASocketW", "CreateThreadpoolIo"],
+    "rio": RIO + ["WSASocketW", "calloc", "VirtualAlloc", "RIORegisterBuffer",
+                  "RIOCreateRequestQueue", "RIOResizeCompletionQueue"],
 }
 STARTING = {
     "select": ["ioctlsocket", "WSASocketW", "listen", "setsockopt"],
@@ -61,12 +69,13 @@ STARTING = {
     "wsapoll": ["ioctlsocket", "WSASocketW", "listen", "setsockopt", "realloc"],
     "threadpool": ["CreateThreadpool", "SetThreadpoolThreadMinimum",
                    "CreateThreadpoolIo", "HeapAlloc", "WSASocketW"],
+    "rio": ["CreateIoCompletionPort", "HeapAlloc", "calloc", "WSASocketW",
+            "_beginthreadex", "RIOCreateCompletionQueue", "RIONotify"],
 }
 
 
 # Serves one client at a time: each leaves before the next one comes.
 ALONE = ["one_client"]
-ACCEPT_EX = ["iocp", "threadpool"]
 
 
 def require(condition, text):
@@ -181,7 +190,7 @@ def serve(port, call, count, alone=False):
         else:
             away += 1
             sock.close()
-    if call not in ("recv", "send", "WSARecv", "WSASend"):
+    if call not in ("recv", "send", *POSTS):
         for number, sock in enumerate(held):
             require(echoes(sock, b"again %d" % number, PATIENCE),
                     "client %d of before is not served" % number)
@@ -210,7 +219,7 @@ def trouble_case(folder, model, call):
 
 def serve_case(folder, model, call, count, every):
     # Of WSAENOBUFS they only become slower: held_case().
-    code = WSAECONNRESET if call in OVERLAPPED else "0"
+    code = WSAECONNRESET if call in POSTS else "0"
     with start(folder, model, FAULT_CALL=call, FAULT_EVERY=str(every),
                FAULT_CODE=code) as server:
         with last_words(server):
@@ -253,7 +262,10 @@ def held_case(folder, model, call, stop):
             for number, sock in enumerate(held):
                 sock.sendall(b"meanwhile %d" % number)
             if stop:
-                time.sleep(.1)
+                # Some have to be held already, however slow the machine is.
+                while server.error_text().count("fault: " + call) < 10 and \
+                        time.monotonic() < ready + UNTIL_S:
+                    time.sleep(.01)
                 server.stop(PATIENCE)
             for number, sock in enumerate(held if not stop else ()):
                 require(echoes(sock, b", later", PATIENCE, b"meanwhile %d"
@@ -488,17 +500,16 @@ def main():
             results.append(run("%s starts, %s fails" % (model, call),
                                start_case, folder, model, call))
         for call in SERVING[model]:
-            # A call that happens once for many clients needs many of them.
-            rare = call in ("_beginthreadex", "calloc")
+            rare = call in RARE
             results.append(run("%s serves, %s fails" % (model, call),
                                serve_case, folder, model, call,
                                150 if rare else 18, 2 if rare else 3))
     for model in models:
-        for call in ("recv", "send", "WSARecv", "WSASend"):
+        for call in ("recv", "send", *POSTS):
             if call in SERVING[model] or (model, call) == ("polling", "recv"):
                 results.append(run("%s, %s fails at once" % (model, call),
                                    trouble_case, folder, model, call))
-        for call in OVERLAPPED:
+        for call in POSTS:
             for stop in (False, True) if call in SERVING[model] else ():
                 results.append(run("%s, no memory for %s%s" % (
                     model, call, ", stopped meanwhile" if stop else ""),

@@ -91,6 +91,9 @@ static int(WSAAPI *real_close)(SOCKET);
 
 static _Noreturn void misuse(const char *what)
 {
+    static volatile LONG told;
+    if (InterlockedExchange(&told, TRUE))
+        Sleep(INFINITE); /* the thread that was first ends the process */
     fprintf(stderr, "rio_provider: misuse: %s\n", what);
     fflush(stderr);
     TerminateProcess(GetCurrentProcess(), RIO_MISUSE);
