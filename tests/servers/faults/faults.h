@@ -57,10 +57,13 @@ void fault_serving(void);
 /* As Windows does when a newcomer was reset before AcceptEx() came for it. */
 #define accept_ex(...)                                                         \
     FAULTY(AcceptEx, WSAECONNRESET, FALSE, accept_ex(__VA_ARGS__))
-/* Registered I/O. These two are called by a name of our own: */
+/* Registered I/O. These are called by a name of our own: */
 #define rio_receive(...)                                                       \
     FAULTY(RIOReceive, WSAENOBUFS, FALSE, rio_receive(__VA_ARGS__))
 #define rio_send(...) FAULTY(RIOSend, WSAENOBUFS, FALSE, rio_send(__VA_ARGS__))
+#define rio_dequeue(...)                                                       \
+    FAULTY(RIODequeueCompletion, WSAEINVAL, RIO_CORRUPT_CQ,                    \
+           rio_dequeue(__VA_ARGS__))
 #define rio_notify(...)                                                        \
     FAULTY(RIONotify, WSAEINVAL, WSAEINVAL, rio_notify(__VA_ARGS__))
 /* and these stand in a table: an argument is made wrong, and the provider

@@ -456,6 +456,8 @@ def stop_case(folder, model, what):
     require("1 clients" in summary and "0 reset" in summary, summary)
     require(took < 5, "it took %.1f s" % took)
     return "in %.1f s" % took
+
+
 def books_case(folder, model, call):
     """Clients come, talk and leave, and some calls fail at once. Every
     StartThreadpoolIo() has its callback or its CancelThreadpoolIo(), no callback
@@ -477,6 +479,20 @@ def books_case(folder, model, call):
     require(not complaints, "%d complaints: %s"
             % (len(complaints), complaints[:3]))
     return "the books balance"
+
+
+def broken_queue_case(folder, call, line):
+    """A completion queue that is lost is no trouble of one client."""
+    with start(folder, "rio", FAULT_CALL=call, FAULT_EVERY="3") as server:
+        with connect(server.port) as sock:
+            for number in range(9):
+                if not echoes(sock, b"echo %d" % number, PATIENCE):
+                    break
+        code = server.process.wait(PATIENCE)
+        errors = server.error_text()
+    require(code == 1, "exit code %s" % code)
+    require(line in errors, "it says: %r" % errors)
+    return "exit code 1"
 
 
 def run(title, case, *args):
@@ -537,6 +553,13 @@ def main():
     if "wsapoll" in models:
         results.append(run("wsapoll does not spin on POLLHUP", poll_case,
                            folder, "wsapoll"))
+    if "rio" in models:
+        for call, line in (
+                ("RIODequeueCompletion",
+                 "rio: RIODequeueCompletion: the queue is corrupt"),
+                ("RIONotify", "rio: RIONotify: WSAEINVAL")):
+            results.append(run("rio serves, %s fails" % call,
+                               broken_queue_case, folder, call, line))
     for model in ("asyncselect", "eventselect"):
         if model in models:
             results.append(run(model + " hears of the close early",
