@@ -19,10 +19,11 @@ packages() {
     dist) echo "$build python3" ;;
     demo) echo "$build $wine" ;;
     test)
-        # nc, socat, curl: real clients. The line after them: a window on a
+        # nc, socat, curl: real clients; haproxy: in front of servers. The line
+        # after them: a window on a
         # desktop that nobody sees, and its picture. chromium: the report.
         echo "$build $wine python3 universal-ctags binutils" \
-            "netcat-openbsd socat curl" \
+            "netcat-openbsd socat curl haproxy" \\\\
             "xvfb xdotool imagemagick fonts-wine" "chromium $node" "$linux"
         ;;
     linux) echo "make $linux" ;;
