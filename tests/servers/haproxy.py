@@ -85,7 +85,7 @@ def echo(client, text):
 def is_served(client, text):
     try:
         echo(client, text)
-    except (OSError, Failed):  # its connection has ended
+    except (ConnectionError, Failed):  # it has ended; a timeout is no end
         return False
     return True
 
@@ -99,18 +99,21 @@ def one_back_end_dies():
                    for _ in range(EACH * len(servers))]
         for number, client in enumerate(clients):
             echo(client, b"client %d" % number)
-        servers[0].end()
+        # Not select: of a process that is killed in select(), Wine's server has
+        # been seen to keep the socket that was accepted last.
+        killed = servers.pop()
+        killed.end()
         alive = [client for number, client in enumerate(clients)
                  if is_served(client, b"still %d" % number)]
-        expect(f"clients that are served after {BEHIND[0]} was killed",
-               len(alive), EACH * (len(servers) - 1))
+        expect(f"clients that are served after {killed.model} was killed",
+               len(alive), EACH * len(servers))
         # As many as would come to the dead one in three rounds.
-        for number in range(3 * len(servers)):
+        for number in range(3 * len(BEHIND)):
             with connect(port) as newcomer:
                 echo(newcomer, b"newcomer %d" % number)
         for client in alive:
             echo(client, b"the end")
-        for server in servers[1:]:
+        for server in servers:
             server.stop()
 
 
