@@ -96,6 +96,7 @@ PARTS = {
     "echo_load": [Job("", *python("echo_load"), seconds=75)],
     "names": [Job("", *python("names"), seconds=25)],
     "real_clients": [Job("", *python("real_clients"))],
+    "dead_peer": [Job("", *python("dead_peer"), seconds=10)],
     "haproxy": [Job("", *python("haproxy"), seconds=35)],
     "window": [Job("", *python("window"), seconds=20)],
     "trace": [Job("", *python("trace"), seconds=60)],
