@@ -30,12 +30,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build"
-REPORTS = BUILD / "reports"
-WINE = ROOT / "tools" / "wine.sh"
-MODELS = ["select", "asyncselect", "eventselect", "overlapped_event",
-          "overlapped_routine", "iocp"]
-EXTRAS = ["one_client", "polling", "blocking", "wsapoll", "threadpool", "rio"]
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
+from suite import BUILD, EXTRAS, MODELS, REPORTS, WINE  # noqa: E402
 
 PROCESSORS = sorted(os.sched_getaffinity(0))
 LANES = int(os.environ.get("LANES", 3 * len(PROCESSORS)))
@@ -80,6 +76,10 @@ def broken(clauses):
                seconds=100)
 
 
+def in_threes(names):
+    return [names[at:at + 3] for at in range(0, len(names), 3)]
+
+
 # In the order in which they are shown.
 PARTS = {
     **{name: [Job("", *python(name))] for name in
@@ -109,7 +109,8 @@ PARTS = {
     "linux": [Job("build", *python("linux", "--build")),
               *(Job(name, *python("linux", name), seconds=100, wide=True,
                     after="build") for name in ("epoll", "io_uring"))],
-    "faults": [Job("", *python("faults", "build/faults"), seconds=45)],
+    "faults": [Job(some[0] + "...", *python("faults", "build/faults", *some),
+                   seconds=100) for some in in_threes([*MODELS, *EXTRAS])],
     "rio": [Job("", *python("rio"), seconds=15)],
     "soak": [Job("", *python("soak"), seconds=15)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 15))],

@@ -25,9 +25,10 @@ WINE = ROOT / "tools" / "wine.sh"
 READINESS = ["select", "asyncselect", "eventselect"]
 COMPLETION = ["overlapped_event", "overlapped_routine", "iocp"]
 MODELS = READINESS + COMPLETION
-# Before and beyond the six.
-EXTRAS = ["one_client", "polling", "blocking", "wsapoll", "threadpool", "rio"]
-PARTIAL = ["one_client", "polling"]  # cannot keep the whole contract: contract.py
+# Before and beyond the six, as the Makefile has them; and of these, those that
+# by their nature cannot keep the whole contract (contract.py).
+EXTRAS, PARTIAL = (re.search(rf"^{name} = (.*)$", (ROOT / "Makefile.mingw").read_text(
+    encoding="ascii"), re.MULTILINE)[1].split() for name in ("EXTRAS", "PARTIAL"))
 
 
 def program_of(server, folder=BUILD / "bin"):
