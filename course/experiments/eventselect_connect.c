@@ -27,7 +27,8 @@ static void try_connect(const char *what, u_short port)
     printf(", %s, its code: %s\n",
            seen.lNetworkEvents == FD_CONNECT ? "FD_CONNECT" : "something else",
            lab_error((unsigned long)seen.iErrorCode[FD_CONNECT_BIT]));
-    printf("  send(): %s\n", lab_result(send(sock, "x", 1, 0)));
+    if (seen.iErrorCode[FD_CONNECT_BIT] == 0)
+        printf("  send(): %s\n", lab_result(send(sock, "x", 1, 0)));
     closesocket(sock);
     WSACloseEvent(event);
 }

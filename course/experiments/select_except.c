@@ -13,15 +13,15 @@ static void fill(fd_set *set, SOCKET sock, bool wanted)
         FD_SET(sock, set);
 }
 
-/* A connected socket can nearly always be written to: `connecting` says whether
- * to ask for that. */
+/* While it connects, ask whether it can be written to, which says that it is
+ * connected; afterwards, whether it can be read from. */
 static void ask(const char *what, SOCKET sock, bool connecting)
 {
     struct timeval seconds = {10, 0}; /* a refusal takes 2 s on Windows */
     fd_set readable;
     fd_set writable;
     fd_set except;
-    fill(&readable, sock, true);
+    fill(&readable, sock, !connecting);
     fill(&writable, sock, connecting);
     fill(&except, sock, true);
     if (select(0, &readable, &writable, &except, &seconds) == SOCKET_ERROR)
