@@ -97,7 +97,7 @@ PARTS = {
     "names": [Job("", *python("names"), seconds=25)],
     "real_clients": [Job("", *python("real_clients"))],
     "dead_peer": [Job("", *python("dead_peer"), seconds=10)],
-    "haproxy": [Job("", *python("haproxy"), seconds=35)],
+    "haproxy": [Job("", *python("haproxy"), seconds=60)],
     "window": [Job("", *python("window"), seconds=20)],
     "trace": [Job("", *python("trace"), seconds=60)],
     "contract": [Job(model, *python("contract", model), seconds=60,
