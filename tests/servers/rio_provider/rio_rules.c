@@ -210,12 +210,12 @@ static void request_rules(void)
     struct pair p = connect_pair(WSA_FLAG_REGISTERED_IO);
     RIO_CQ results = new_results(8);
     RIO_RQ requests = new_requests(p.ours, results);
-    RIO_BUFFERID id = rio.RIORegisterBuffer(memory, BYTES);
+    RIO_BUFFERID id = rio.RIORegisterBuffer(memory, BYTES - PART);
     RIO_BUF part = {.Length = PART};
     part.BufferId = RIO_INVALID_BUFFERID;
     refused("a request: without a registered buffer",
             !rio.RIOReceive(requests, &part, 1, 0, NULL), WSAEFAULT);
-    part = (RIO_BUF){id, BYTES - 1, 2};
+    part = (RIO_BUF){id, BYTES - PART - 1, 2}; /* there is memory, too */
     refused("a request: beyond the end of its buffer",
             !rio.RIOReceive(requests, &part, 1, 0, NULL), WSAEFAULT);
     part = (RIO_BUF){id, 0, PART};
