@@ -228,7 +228,7 @@ static const char *help_for(const struct model *model)
         "  -b, --bind ADDRESS   IPv4 or IPv6 literal, default 127.0.0.1\n"
         "  -c, --max-clients N  refuse above N; default and most: %lu\n"
         "                       (%s)\n"
-        "%s%s"
+        "%s%s%s"
         "      --buffer BYTES   echo buffer per connection, default "
         "65536,\n"
         "                       1 to 1048576\n"
@@ -251,6 +251,9 @@ static const char *help_for(const struct model *model)
             : "",
         model->has_window
             ? "      --window         show the clients in a window\n"
+            : "",
+        model->has_work
+            ? "      --work MS        each echo blocks its thread for so long\n"
             : "");
     return text;
 }
@@ -301,6 +304,8 @@ struct args args_parse(const struct model *model, int argc, char **argv)
     const char *no_window =
         model->has_window ? NULL : "only asyncselect has a window";
 
+    const char *no_work = model->has_work ? NULL : "only pool has it";
+
     const struct option options[] = {
         {"-p", "--port", &port, option_number, .max = 65535},
         {"-b", "--bind", &args, read_address,
@@ -310,6 +315,8 @@ struct args args_parse(const struct model *model, int argc, char **argv)
         {"-t", "--threads", &args.threads, option_number, .min = 1, .max = 256,
          .refused = model->no_threads},
         {NULL, "--window", .out = &args.window, .refused = no_window},
+        {NULL, "--work", &args.work, option_number, .max = 1000,
+         .refused = no_work},
         {NULL, "--buffer", &args.buffer, option_number, .min = 1,
          .max = 1024 * 1024},
         {"-q", "--quiet", .out = &args.quiet},

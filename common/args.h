@@ -17,6 +17,7 @@ struct model {
     const char *why_limit;      /* and where that limit comes from */
     const char *no_threads;     /* why --threads is refused; NULL: it has it */
     bool has_window;            /* --window */
+    bool has_work;              /* --work */
 };
 
 /* The limit of a model that has none of its own: about as many connections as
@@ -29,6 +30,7 @@ struct args {
     unsigned long max_clients;
     unsigned long threads; /* 0: not given, the model chooses */
     unsigned long buffer;  /* bytes per connection */
+    unsigned long work;    /* ms that each echo blocks its thread */
     bool window;
     bool trace;             /* tell the calls on standard error */
     const char *trace_file; /* or NULL; ends in .json or .jsonl */

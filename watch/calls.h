@@ -35,6 +35,7 @@
     X(DispatchMessageW, "M", NOTHING, NEVER, ALWAYS, 0)                        \
     X(WSAWaitForMultipleEvents, "c--t", SLOT, WAIT, MODEL_IF_3, 0)             \
     X(SleepEx, "t", SLEEP, NEVER, MODEL, 0)                                    \
+    X(SleepConditionVariableSRW, "--t", OK, ZERO, MODEL, 0)                    \
     X(GetQueuedCompletionStatus, "h---t", PACKET, ZERO, MODEL, 0)              \
     X(GetQueuedCompletionStatusEx, "h-n-t", PACKETS, ZERO, MODEL, 0)           \
     X(WaitForSingleObject, "-t", WAIT, WAIT, ALWAYS, 0)                        \

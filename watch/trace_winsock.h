@@ -58,6 +58,9 @@
            #__VA_ARGS__, __VA_ARGS__)
 #define SleepEx(...)                                                           \
     TRACED(SleepEx, SleepEx(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)
+#define SleepConditionVariableSRW(...)                                         \
+    TRACED(SleepConditionVariableSRW, SleepConditionVariableSRW(__VA_ARGS__),  \
+           #__VA_ARGS__, __VA_ARGS__)
 #define GetQueuedCompletionStatus(...)                                         \
     TRACED(GetQueuedCompletionStatus, GetQueuedCompletionStatus(__VA_ARGS__),  \
            #__VA_ARGS__, __VA_ARGS__)

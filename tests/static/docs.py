@@ -14,8 +14,8 @@
   shows what that program prints. (Blocks with other names after "run:" are
   tests/servers/trace/trace.py's.)
 - The figures of docs/comparison.md are those of docs/comparison.json, and so
-  are those of docs/soak.md and docs/soak.json; those of docs/scale.md and its
-  chart follow from comparison.json.
+  are those of docs/soak.md and docs/soak.json, and of pool's page; those of
+  docs/scale.md and its chart follow from comparison.json.
 - The pages of the six models have the same headings.
 - The README shows the real cases and points of the contract suite. (The test
   tests/programs/compare.py compares its output of the demo with a real one.)
@@ -318,6 +318,8 @@ def main():
             run([ROOT / "tools" / f"{page}.py", "--check"])
     with check("docs: scale.md and scale.svg follow from comparison.json"):
         run([ROOT / "tools" / "scale.py", "--check"])
+    with check("docs: pool's page and chart have the figures of threads.json"):
+        run([ROOT / "tools" / "thread_count.py", "--check"])
     with check("docs: every rule is able to fail"):
         rules_can_fail()
     finish()

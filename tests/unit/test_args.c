@@ -26,7 +26,8 @@ static const struct model rich = {.name = "rich",
                                   .idea = "has them all",
                                   .most_clients = NO_LIMIT_CLIENTS,
                                   .why_limit = "what ports can tell apart",
-                                  .has_window = true};
+                                  .has_window = true,
+                                  .has_work = true};
 
 int child_args(int argc, char **argv)
 {
@@ -47,6 +48,8 @@ int child_args(int argc, char **argv)
            args.stop_on_eof ? " stop_on_eof" : "", args.trace ? " trace" : "",
            args.trace_file != NULL ? " file=" : "",
            args.trace_file != NULL ? args.trace_file : "");
+    if (args.work > 0)
+        printf(" work=%lu", args.work);
     return 0;
 }
 
@@ -106,6 +109,8 @@ static void options_of_some_models(void)
     understood("rich --threads 256", RICH_HEAD " threads=256 buffer=65536");
     understood("rich --threads=8", RICH_HEAD " threads=8 buffer=65536");
     understood("rich --window", "127.0.0.1:5566" RICH_REST " window");
+    understood("rich --work 0", "127.0.0.1:5566" RICH_REST);
+    understood("rich --work=1000", "127.0.0.1:5566" RICH_REST " work=1000");
 }
 
 static void flags(void)
@@ -142,10 +147,12 @@ static void help(void)
         CHECK_HAS(child->out, "4094");
         CHECK(strstr(child->out, "--threads") == NULL);
         CHECK(strstr(child->out, "--window") == NULL);
+        CHECK(strstr(child->out, "--work") == NULL);
     }
     const struct child *child = run_child("args rich --help", "");
     CHECK_HAS(child->out, "--threads");
     CHECK_HAS(child->out, "--window");
+    CHECK_HAS(child->out, "--work");
 }
 
 static void version(void)
@@ -193,6 +200,8 @@ static void options_of_other_models(void)
     refused("plain -t 2", "-t does not apply: it has one thread only");
     refused("plain --window",
             "--window does not apply: only asyncselect has a window");
+    refused("plain --work 1", "--work does not apply: only pool has it");
+    refused("rich --work 1001", "--work takes a whole number from 0 to 1000");
 }
 
 static void missing_values(void)

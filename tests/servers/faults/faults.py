@@ -49,6 +49,7 @@ SERVING = {
     "polling": COMMON + ["ioctlsocket", "send", "accept"],
     "blocking": COMMON + ["recv", "send", "accept", "_beginthreadex"],
     "wsapoll": COMMON + READY + ["realloc"],
+    "pool": COMMON + READY + ["realloc"],
     "threadpool": COMMON + OVERLAPPED + ["WSASocketW", "CreateThreadpoolIo"],
     "rio": RIO + ["WSASocketW", "calloc", "VirtualAlloc", "RIORegisterBuffer",
                   "RIOCreateRequestQueue", "RIOResizeCompletionQueue"],
@@ -67,6 +68,8 @@ STARTING = {
     "blocking": ["CreateEventW", "WSASocketW", "listen", "setsockopt",
                  "_beginthreadex"],
     "wsapoll": ["ioctlsocket", "WSASocketW", "listen", "setsockopt", "realloc"],
+    "pool": ["ioctlsocket", "WSASocketW", "listen", "setsockopt", "realloc",
+             "calloc", "_beginthreadex"],
     "threadpool": ["CreateThreadpool", "SetThreadpoolThreadMinimum",
                    "CreateThreadpoolIo", "HeapAlloc", "WSASocketW"],
     "rio": ["CreateIoCompletionPort", "HeapAlloc", "calloc", "WSASocketW",
@@ -84,6 +87,7 @@ def require(condition, text):
 
 
 WSAECONNRESET = "10054"
+WSAENOBUFS = "10055"
 
 
 def start(folder, model, may_fail=False, **faults):
@@ -200,8 +204,11 @@ def serve(port, call, count, alone=False):
 def trouble_case(folder, model, call):
     """What is begun for a client fails at once: its connection ends with a
     reset. An orderly end after half an echo would look like all of it."""
+    # To its wake socket pool cannot say anything while there is no memory, and
+    # waits; nothing else may happen to that socket.
     with start(folder, model, FAULT_CALL=call, FAULT_EVERY="3",
-               FAULT_CODE=WSAECONNRESET) as server:
+               FAULT_CODE=WSAENOBUFS if model == "pool" else
+               WSAECONNRESET) as server:
         ends = []
         for number in range(18):
             with connect(server.port) as sock:
@@ -550,9 +557,10 @@ def main():
             if model in models:
                 results.append(run("%s stops, its client is %s" % (model, what),
                                    stop_case, folder, model, what))
-    if "wsapoll" in models:
-        results.append(run("wsapoll does not spin on POLLHUP", poll_case,
-                           folder, "wsapoll"))
+    for model in ("wsapoll", "pool"):
+        if model in models:
+            results.append(run(model + " does not spin on POLLHUP", poll_case,
+                               folder, model))
     if "rio" in models:
         for call, line in (
                 ("RIODequeueCompletion",
