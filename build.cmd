@@ -33,8 +33,10 @@ for %%m in (select asyncselect eventselect overlapped_event overlapped_routine i
     call :program %%m %%m
     if errorlevel 1 goto failed
 )
-call :program blocking extras\blocking
-if errorlevel 1 goto failed
+for %%p in (blocking file_copy) do (
+    call :program %%p extras\%%p
+    if errorlevel 1 goto failed
+)
 call :program unit tests\unit
 if errorlevel 1 goto failed
 for %%p in (echo_client echo_load contract) do (

@@ -94,6 +94,7 @@ PARTS = {
     "unit": [Job("", WINE, "build/tests/unit.exe", seconds=15)],
     "echo_client": [Job("", *python("echo_client"), seconds=20)],
     "echo_load": [Job("", *python("echo_load"), seconds=75)],
+    "file_copy": [Job("", *python("file_copy"), seconds=70)],
     "names": [Job("", *python("names"), seconds=25)],
     "real_clients": [Job("", *python("real_clients"))],
     "dead_peer": [Job("", *python("dead_peer"), seconds=10)],

@@ -36,7 +36,7 @@ def parts(path):
 def has_what_it_should(files):
     sums = files.pop("SHA256SUMS").decode("ascii").splitlines()
     wanted = {"README.md", "LICENSE", "sbom.spdx.json", "echo_client.exe", "echo_load.exe",
-              "compare.exe", "contract.exe",
+              "compare.exe", "contract.exe", "file_copy.exe",
               *(f"{model}.exe" for model in (*MODELS, *EXTRAS))}
     if missing := wanted - set(files):
         fail(f"not in it: {sorted(missing)}")

@@ -20,7 +20,8 @@ WINDOW = re.compile(r"USER32\.dll|GDI32\.dll", re.IGNORECASE)
 # from its own folder (KnownDLLs in the registry). It takes any other from the
 # program's folder first, where a download may have put a file of that name:
 # so nothing imports winmm.dll or bcrypt.dll.
-OTHERS = {**{name: [] for name in EXTRAS}, "echo_client": [], "echo_load": [],
+OTHERS = {**{name: [] for name in (*EXTRAS, "file_copy", "echo_client",
+                                   "echo_load")},
           "contract": ["ADVAPI32.dll"], "compare": ["ADVAPI32.dll"]}
 # What makes an attack harder: the program lies at another address each time,
 # anywhere in 64 bits, and its data is never run as code.
