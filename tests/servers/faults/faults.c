@@ -8,11 +8,9 @@
 
 static volatile LONG serving;
 static volatile LONG calls;
-static ULONGLONG since; /* when it began to serve: GetTickCount64() */
 
 void fault_serving(void)
 {
-    since = GetTickCount64();
     InterlockedExchange(&calls, 0);
     InterlockedExchange(&serving, TRUE);
 }
@@ -31,12 +29,13 @@ static bool is_wanted(const char *call)
     return len > 0 && len < sizeof wanted && strcmp(wanted, call) == 0;
 }
 
-/* All calls fail from FAULT_FROM to FAULT_UNTIL, in ms since it serves. */
+/* All calls fail as long as there is a file of the name FAULT_WHILE. */
 static bool in_window(void)
 {
-    ULONGLONG now = GetTickCount64() - since;
-    return now >= (ULONGLONG)setting("FAULT_FROM") &&
-           now < (ULONGLONG)setting("FAULT_UNTIL");
+    char name[512];
+    DWORD len = GetEnvironmentVariableA("FAULT_WHILE", name, sizeof name);
+    return len > 0 && len < sizeof name &&
+           GetFileAttributesA(name) != INVALID_FILE_ATTRIBUTES;
 }
 
 bool fault_hit(const char *call, int code)
@@ -45,13 +44,11 @@ bool fault_hit(const char *call, int code)
     bool wanted = is_wanted(call);
     long every = setting("FAULT_EVERY");
     long at = setting("FAULT_AT");
+    LONG number = wanted ? InterlockedIncrement(&calls) : 0;
+    bool hit =
+        wanted && (serving ? (every > 0 && number % every == 0) || in_window()
+                           : number == at);
     SetLastError(before);
-    if (!wanted)
-        return false;
-
-    LONG number = InterlockedIncrement(&calls);
-    bool hit = serving ? (every > 0 && number % every == 0) || in_window()
-                       : number == at;
     if (!hit)
         return false;
     fprintf(stderr, "fault: %s\n", call);

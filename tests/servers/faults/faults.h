@@ -2,9 +2,9 @@
  *
  * Compiled into every file of a server with `gcc -include`. A server built so
  * is the same server, but the call named in FAULT_CALL fails: every
- * FAULT_EVERY-th time while it serves, or each time from FAULT_FROM to
- * FAULT_UNTIL (ms since it serves) or, with FAULT_AT, the one time of that
- * number while it starts. FAULT_CODE is the error, when it is not to be the one
+ * FAULT_EVERY-th time while it serves, or each time as long as there is a
+ * file of the name FAULT_WHILE or, with FAULT_AT, the one time of that number
+ * while it starts. FAULT_CODE is the error, when it is not to be the one
  * that stands below. tests/servers/faults/faults.py runs them.
  */
 #ifndef FAULTS_FAULTS_H
