@@ -30,6 +30,7 @@ bool trace_failed(const struct trace_record *rec)
     case TRACE_WSAResetEvent:
     case TRACE_WSACloseEvent:
     case TRACE_CreateIoCompletionPort:
+    case TRACE_CreateThreadpoolIo:
     case TRACE_PostMessageW:
     case TRACE_QueueUserAPC:
     case TRACE_PostQueuedCompletionStatus:
@@ -358,6 +359,9 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
             event_owner(state, rec->args[1], rec->args[0]);
         break;
     case TRACE_CreateIoCompletionPort: state->port = true; break;
+    case TRACE_CreateThreadpoolIo:
+        event_owner(state, (ULONG_PTR)rec->result, rec->args[0]);
+        break;
     case TRACE_QueueUserAPC: state->apcs_queued++; break;
     case TRACE_closesocket:
         h = trace_handle_of(state, rec->args[0]);
@@ -413,7 +417,8 @@ void trace_forget(struct trace_state *state, const struct trace_record *rec)
         return;
     if (rec->id == TRACE_closesocket)
         socket_forget(state, rec->args[0]);
-    else if (rec->id == TRACE_WSACloseEvent)
+    else if (rec->id == TRACE_WSACloseEvent ||
+             rec->id == TRACE_CloseThreadpoolIo)
         handle_remove(state, rec->args[0]);
 }
 

@@ -45,7 +45,7 @@ void trace_add(struct trace_text *out, const char *format, ...)
  *   o OVERLAPPED    w WSABUF    n number       t timeout in milliseconds
  *   f FD_ events    m message   l its lParam   i ioctl    p option   d SD_
  *   a the function of an APC    r set of sockets          M a MSG    - nothing
- *   b the first bytes
+ *   b the first bytes           x PTP_IO
  */
 struct shape {
     const char *name;
@@ -103,6 +103,12 @@ static const struct shape shapes[TRACE_IDS] = {
     [TRACE_WSAAsyncSelect] = {"WSAAsyncSelect", "s-mf", TELL_OK},
     [TRACE_WSAEventSelect] = {"WSAEventSelect", "sef", TELL_OK},
     [TRACE_CreateIoCompletionPort] = {"CreateIoCompletionPort", "shn", TELL_OK},
+    [TRACE_CreateThreadpoolIo] = {"CreateThreadpoolIo", "s", TELL_OK},
+    [TRACE_StartThreadpoolIo] = {"StartThreadpoolIo", "x", TELL_NOTHING},
+    [TRACE_CancelThreadpoolIo] = {"CancelThreadpoolIo", "x", TELL_NOTHING},
+    [TRACE_WaitForThreadpoolIoCallbacks] = {"WaitForThreadpoolIoCallbacks", "x",
+                                            TELL_NOTHING},
+    [TRACE_CloseThreadpoolIo] = {"CloseThreadpoolIo", "x", TELL_NOTHING},
     [TRACE_WSACreateEvent] = {"WSACreateEvent", "", TELL_EVENT},
     [TRACE_WSASetEvent] = {"WSASetEvent", "e", TELL_OK},
     [TRACE_WSAResetEvent] = {"WSAResetEvent", "e", TELL_OK},
@@ -309,6 +315,10 @@ static void add_arg(struct trace_text *out, const struct trace_state *state,
             trace_add(out, "none");
         else
             trace_add_event(out, state, value);
+        break;
+    case 'x':
+        trace_add(out, "io of ");
+        add_handle(out, state, value, "io");
         break;
     case 'h': trace_add(out, value == 0 ? "new" : "port"); break;
     case 'o': add_op(out, state, value); break;

@@ -276,6 +276,7 @@ static bool can_wait(enum trace_id id, const ULONG_PTR *args)
 {
     switch (id) {
     case TRACE_DispatchMessageW: /* for all that window_proc() does */
+    case TRACE_WaitForThreadpoolIoCallbacks:
     case TRACE_WaitForSingleObject: return true;
     case TRACE_WSAWaitForMultipleEvents: /* the timeout */
     case TRACE_WSAGetOverlappedResult: /* fWait */ return args[3] != 0;
@@ -555,6 +556,22 @@ void trace_thread(const char *name)
 {
     if (trace_on)
         note(RECORD_THREAD, name, 0, 0, 0, TRACE_HERE);
+}
+
+void trace_callback_begins(const char *name, struct trace_place place)
+{
+    DWORD error = GetLastError();
+    struct counts *mine = my_counts();
+    if (mine != NULL) {
+        turn_end(mine);
+        mine->only_wait = false;
+        mine->waited = true; /* in the pool */
+    }
+    if (trace_on && TlsGetValue(my_ring_slot) == NULL)
+        trace_thread(name);
+    if (trace_on)
+        trace_note("callback", NULL, 0, 0, place);
+    SetLastError(error);
 }
 
 void trace_begin(const char *model, bool narrate, const char *file)

@@ -18,6 +18,8 @@
 #define trace_name(handle, name)          ((void)0)
 #define trace_connection(sock, id)        ((void)(sock), (void)(id))
 #define trace_event(what, ov, len, error) ((void)0)
+#define trace_callback(name)              ((void)0)
+#define trace_callback_end()              ((void)0)
 #define trace_summary(echoes)             ((void)(echoes))
 
 #else
@@ -52,6 +54,11 @@
     X(WSAAsyncSelect)                                                          \
     X(WSAEventSelect)                                                          \
     X(CreateIoCompletionPort)                                                  \
+    X(CreateThreadpoolIo)                                                      \
+    X(StartThreadpoolIo)                                                       \
+    X(CancelThreadpoolIo)                                                      \
+    X(WaitForThreadpoolIoCallbacks)                                            \
+    X(CloseThreadpoolIo)                                                       \
     X(WSACreateEvent)                                                          \
     X(WSASetEvent)                                                             \
     X(WSAResetEvent)                                                           \
@@ -123,6 +130,13 @@ void trace_connection(SOCKET sock, unsigned long id);
                      : (void)0))
 void trace_note(const char *what, const OVERLAPPED *ov, ULONG len, ULONG error,
                 struct trace_place place);
+
+/* Around all that a callback of the thread pool does. No call of ours waits for
+ * it, so this is where a turn of the thread begins. The thread is ours from now
+ * on and gets a name, as trace_thread() gives it, when it has none. */
+#define trace_callback(name) trace_callback_begins((name), TRACE_HERE)
+#define trace_callback_end() trace_event("return to the pool", NULL, 0, 0)
+void trace_callback_begins(const char *name, struct trace_place place);
 
 /* Print a table of the calls made so far: how many, how many of them were made
  * for echoes, and these per echo. The others belong to the start, the stop, and

@@ -106,6 +106,22 @@
 #define CreateIoCompletionPort(...)                                            \
     TRACED(CreateIoCompletionPort, CreateIoCompletionPort(__VA_ARGS__),        \
            #__VA_ARGS__, __VA_ARGS__)
+#define CreateThreadpoolIo(...)                                                \
+    TRACED(CreateThreadpoolIo, CreateThreadpoolIo(__VA_ARGS__), #__VA_ARGS__,  \
+           __VA_ARGS__)
+#define StartThreadpoolIo(...)                                                 \
+    TRACED(StartThreadpoolIo, (StartThreadpoolIo(__VA_ARGS__), 0),             \
+           #__VA_ARGS__, __VA_ARGS__)
+#define CancelThreadpoolIo(...)                                                \
+    TRACED(CancelThreadpoolIo, (CancelThreadpoolIo(__VA_ARGS__), 0),           \
+           #__VA_ARGS__, __VA_ARGS__)
+#define WaitForThreadpoolIoCallbacks(...)                                      \
+    TRACED(WaitForThreadpoolIoCallbacks,                                       \
+           (WaitForThreadpoolIoCallbacks(__VA_ARGS__), 0), #__VA_ARGS__,       \
+           __VA_ARGS__)
+#define CloseThreadpoolIo(...)                                                 \
+    TRACED(CloseThreadpoolIo, (CloseThreadpoolIo(__VA_ARGS__), 0),             \
+           #__VA_ARGS__, __VA_ARGS__)
 #define WSASetEvent(...)                                                       \
     TRACED(WSASetEvent, WSASetEvent(__VA_ARGS__), #__VA_ARGS__, __VA_ARGS__)
 #define WSAResetEvent(...)                                                     \

@@ -123,3 +123,118 @@ int fault_events(int result, WSANETWORKEVENTS *seen)
     }
     return result;
 }
+
+/* ---- the books of the thread pool --------------------------------------- */
+
+struct book {
+    PTP_IO io;
+    PTP_WIN32_IO_CALLBACK call;
+    void *arg;
+    long starts, cancels, callbacks; /* under books_lock, as the rest */
+    long running;
+    struct book *next;
+};
+
+static SRWLOCK books_lock = SRWLOCK_INIT;
+static struct book *books;
+static _Thread_local PTP_IO in_callback_of;
+
+static void complain(const char *what)
+{
+    fprintf(stderr, "thread pool: %s\n", what);
+    fflush(stderr);
+}
+
+/* Where the pointer to the book of `io` is kept. Under the lock. */
+static struct book **book_of(PTP_IO io)
+{
+    struct book **at = &books;
+    while (*at != NULL && (*at)->io != io)
+        at = &(*at)->next;
+    return at;
+}
+
+static void CALLBACK called(PTP_CALLBACK_INSTANCE instance, void *arg, void *ov,
+                            ULONG error, ULONG_PTR len, PTP_IO io)
+{
+    struct book *book = arg;
+    AcquireSRWLockExclusive(&books_lock);
+    book->callbacks++;
+    book->running++;
+    if (book->callbacks + book->cancels > book->starts)
+        complain("a callback without StartThreadpoolIo()");
+    ReleaseSRWLockExclusive(&books_lock);
+    in_callback_of = io;
+    book->call(instance, book->arg, ov, error, len, io);
+    in_callback_of = NULL;
+    AcquireSRWLockExclusive(&books_lock);
+    book->running--;
+    ReleaseSRWLockExclusive(&books_lock);
+}
+
+PTP_IO fault_io_create(HANDLE file, PTP_WIN32_IO_CALLBACK call, void *arg,
+                       PTP_CALLBACK_ENVIRON env)
+{
+    struct book *book = (calloc)(1, sizeof *book);
+    PTP_IO io = NULL;
+    if (book != NULL)
+        io = (CreateThreadpoolIo)(file, called, book, env);
+    if (io == NULL) {
+        free(book);
+        return NULL;
+    }
+    *book = (struct book){.io = io, .call = call, .arg = arg};
+    AcquireSRWLockExclusive(&books_lock);
+    book->next = books;
+    books = book;
+    ReleaseSRWLockExclusive(&books_lock);
+    return io;
+}
+
+void fault_io_start(PTP_IO io)
+{
+    AcquireSRWLockExclusive(&books_lock);
+    (*book_of(io))->starts++;
+    ReleaseSRWLockExclusive(&books_lock);
+    (StartThreadpoolIo)(io);
+}
+
+void fault_io_cancel(PTP_IO io)
+{
+    AcquireSRWLockExclusive(&books_lock);
+    (*book_of(io))->cancels++;
+    ReleaseSRWLockExclusive(&books_lock);
+    (CancelThreadpoolIo)(io);
+}
+
+void fault_io_wait(PTP_IO io, BOOL cancel)
+{
+    if (in_callback_of == io)
+        complain("a callback waits for itself");
+    else
+        (WaitForThreadpoolIoCallbacks)(io, cancel);
+}
+
+/* Windows would free it later if a callback still ran; but the servers here wait
+ * for the last callback before. */
+void fault_io_close(PTP_IO io)
+{
+    AcquireSRWLockExclusive(&books_lock);
+    struct book **at = book_of(io);
+    struct book *book = *at;
+    long running = 0;
+    if (book == NULL) {
+        complain("closed twice");
+    } else {
+        *at = book->next;
+        running = book->running;
+        if (book->starts != book->cancels + book->callbacks)
+            complain("closed, but a start has no callback and no cancel");
+    }
+    if (running > 0)
+        complain("closed while a callback runs");
+    else
+        free(book);
+    ReleaseSRWLockExclusive(&books_lock);
+    (CloseThreadpoolIo)(io);
+}

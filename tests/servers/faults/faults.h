@@ -97,6 +97,29 @@ void fault_alertable(void);
 int fault_poll(WSAPOLLFD *polls, ULONG count, int wait);
 #define WSAPoll(...) fault_poll(__VA_ARGS__)
 
+/* The books of the thread pool. Windows promises nothing to a server that breaks
+ * a rule here, and Wine often lets it pass; so the rules are checked, whatever
+ * FAULT_CALL is. What is wrong is told. */
+PTP_IO fault_io_create(HANDLE file, PTP_WIN32_IO_CALLBACK call, void *arg,
+                       PTP_CALLBACK_ENVIRON env);
+void fault_io_start(PTP_IO io);
+void fault_io_cancel(PTP_IO io);
+void fault_io_wait(PTP_IO io, BOOL cancel);
+void fault_io_close(PTP_IO io);
+#define CreateThreadpool(...)                                                  \
+    FAULTY(CreateThreadpool, WSA_NOT_ENOUGH_MEMORY, NULL,                      \
+           CreateThreadpool(__VA_ARGS__))
+#define SetThreadpoolThreadMinimum(...)                                        \
+    FAULTY(SetThreadpoolThreadMinimum, WSA_NOT_ENOUGH_MEMORY, FALSE,           \
+           SetThreadpoolThreadMinimum(__VA_ARGS__))
+#define CreateThreadpoolIo(...)                                                \
+    FAULTY(CreateThreadpoolIo, WSA_NOT_ENOUGH_MEMORY, NULL,                    \
+           fault_io_create(__VA_ARGS__))
+#define StartThreadpoolIo(...)            fault_io_start(__VA_ARGS__)
+#define CancelThreadpoolIo(...)           fault_io_cancel(__VA_ARGS__)
+#define WaitForThreadpoolIoCallbacks(...) fault_io_wait(__VA_ARGS__)
+#define CloseThreadpoolIo(...)            fault_io_close(__VA_ARGS__)
+
 #define log_ready(...) (fault_serving(), log_ready(__VA_ARGS__))
 
 #endif

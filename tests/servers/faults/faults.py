@@ -38,6 +38,7 @@ SERVING = {
     "overlapped_routine": COMMON + OVERLAPPED + ["accept", "WSAEventSelect"],
     "iocp": COMMON + OVERLAPPED + ["WSASocketW", "CreateIoCompletionPort"],
     "wsapoll": COMMON + READY + ["realloc"],
+    "threadpool": COMMON + OVERLAPPED + ["WSASocketW", "CreateThreadpoolIo"],
 }
 STARTING = {
     "select": ["ioctlsocket", "WSASocketW", "listen", "setsockopt"],
@@ -49,7 +50,12 @@ STARTING = {
     "iocp": ["CreateIoCompletionPort", "HeapAlloc", "calloc", "WSASocketW",
              "_beginthreadex"],
     "wsapoll": ["ioctlsocket", "WSASocketW", "listen", "setsockopt", "realloc"],
+    "threadpool": ["CreateThreadpool", "SetThreadpoolThreadMinimum",
+                   "CreateThreadpoolIo", "HeapAlloc", "WSASocketW"],
 }
+
+
+ACCEPT_EX = ["iocp", "threadpool"]
 
 
 def require(condition, text):
@@ -314,7 +320,7 @@ def start_case(folder, model, call):
             require(server.port, "does not start without fault")
             require(struck > 0, "the fault never struck")
             return "%d times" % struck
-        if server.port and model == "iocp" and call == "WSASocketW":
+        if server.port and model in ACCEPT_EX and call == "WSASocketW":
             continue  # one AcceptEx() less, and a warning: it can still serve
         require(not server.port, "ready although %s failed" % call)
         require(code in (1, 3), "exit code %s after %s" % (code, call))
@@ -395,6 +401,29 @@ def poll_case(folder, model):
     return "%d bytes, less than %d waits" % (got, 100 * (waits + 1))
 
 
+def books_case(folder, model, call):
+    """Clients come, talk and leave, and some calls fail at once. Every
+    StartThreadpoolIo() has its callback or its CancelThreadpoolIo(), no callback
+    waits for itself, and none runs when its PTP_IO is closed."""
+    with start(folder, model, FAULT_CALL=call, FAULT_EVERY="3",
+               FAULT_CODE=WSAECONNRESET if call in OVERLAPPED else "0"
+               ) as server:
+        for number in range(40):
+            with connect(server.port) as sock:
+                echoes(sock, b"book %d" % number, PATIENCE)
+        left = [connect(server.port) for _ in range(10)]
+        server.stop(PATIENCE)
+        errors = server.error_text()
+    for sock in left:
+        sock.close()
+    require("fault: " + call in errors, "the fault never struck")
+    complaints = [line for line in errors.splitlines()
+                  if line.startswith("thread pool: ")]
+    require(not complaints, "%d complaints: %s"
+            % (len(complaints), complaints[:3]))
+    return "the books balance"
+
+
 def run(title, case, *args):
     began = time.time()
     try:
@@ -431,14 +460,18 @@ def main():
                 results.append(run("%s, no memory for %s%s" % (
                     model, call, ", stopped meanwhile" if stop else ""),
                     held_case, folder, model, call, stop))
-        call = "WSASocketW" if model == "iocp" else "accept"
+        call = "WSASocketW" if model in ACCEPT_EX else "accept"
         for held in (0, 2):
             results.append(run("%s, %s fails for a while, %d clients there"
                                % (model, call, held), shortage_case, folder,
                                model, call, held))
-    if "iocp" in models:
-        results.append(run("iocp hears at once that a newcomer left",
-                           newcomers_left_case, folder, "iocp"))
+        if model in ACCEPT_EX:
+            results.append(run(model + " hears at once that a newcomer left",
+                               newcomers_left_case, folder, model))
+    if "threadpool" in models:
+        for call in [*OVERLAPPED, "AcceptEx", "CreateThreadpoolIo"]:
+            results.append(run("threadpool keeps the books, %s fails" % call,
+                               books_case, folder, "threadpool", call))
     if "overlapped_routine" in models:
         results.append(run("overlapped_routine, routines run inside calls",
                            routines_case, folder, "overlapped_routine"))

@@ -35,10 +35,12 @@ CALLS = BUILD / "tests" / "calls.exe"
 TOOLS = os.environ.get("CROSS", "x86_64-w64-mingw32-")
 
 # So that the order is the model's and not the scheduler's.
-OPTIONS = {"overlapped_routine": ["--threads", "1"], "iocp": ["--threads", "1"]}
+OPTIONS = {"overlapped_routine": ["--threads", "1"], "iocp": ["--threads", "1"],
+           "threadpool": ["--threads", "1"]}
 # blocking is not among them: a scripted run waits for threads that wait, and its
 # threads tell of no wait.
-TOLD = [*MODELS, "wsapoll"]
+TOLD = [*MODELS, "wsapoll", "threadpool"]
+COMPLETING = [*COMPLETION, "threadpool"]
 UPDATE = "--update" in sys.argv[1:]
 
 
@@ -92,7 +94,8 @@ class Narrator:
         line = Line.parse(text)
         self.lines.append(line)
         if line.thread != "stop":
-            self.waiting[line.thread] = line.result == "waits"
+            self.waiting[line.thread] = line.result == "waits" or \
+                line.call == "* return to the pool"
         return line
 
     def until(self, is_it):
@@ -143,7 +146,7 @@ def scripted_run(model, *options):
         with socket.create_connection(address, PATIENCE) as client:
             # The step is not done before the thread that will serve the client
             # has it.
-            step("accept", begins("WSARecv(#1") if model in COMPLETION else
+            step("accept", begins("WSARecv(#1") if model in COMPLETING else
                  begins("WSAEnumNetworkEvents(#1") if model == "eventselect"
                  else lambda line: re.match(r"socket \d+ is #1$", line.call))
             client.sendall(b"x" * 64)
@@ -156,7 +159,9 @@ def scripted_run(model, *options):
             client.shutdown(socket.SHUT_WR)
             if client.recv(1) != b"":
                 fail("more than the echo came back")
-            step("half-close", begins("closesocket(#1)"))
+            # There the main thread frees a client, after its callback.
+            step("half-close", begins("CloseThreadpoolIo(")
+                 if model == "threadpool" else begins("closesocket(#1)"))
         before = len(narrator.lines)
         narrator.stop()
         steps["stop"] = narrator.lines[before:]
@@ -449,9 +454,15 @@ RELAYED = ("ws2_32.*;user32.GetMessageW;user32.DispatchMessageW;"
            "kernel32.PostQueuedCompletionStatus;kernel32.SetEvent;"
            "kernel32.ResetEvent;kernel32.WaitForMultipleObjectsEx;"
            "kernelbase.SetEvent;kernelbase.ResetEvent;kernelbase.CancelIoEx;"
-           "kernelbase.WaitForMultipleObjectsEx")
-# Wine's ws2_32 passes these on without a step of its own.
-ALIASES = {"WaitForMultipleObjectsEx": "WSAWaitForMultipleEvents",
+           "kernelbase.WaitForMultipleObjectsEx;kernel32.CreateThreadpoolIo;"
+           "ntdll.TpStartAsyncIoOperation;ntdll.TpCancelAsyncIoOperation;"
+           "ntdll.TpWaitForIoCompletion;ntdll.TpReleaseIoCompletion")
+# Wine's ws2_32 and kernel32 pass these on without a step of their own.
+ALIASES = {"TpStartAsyncIoOperation": "StartThreadpoolIo",
+           "TpCancelAsyncIoOperation": "CancelThreadpoolIo",
+           "TpWaitForIoCompletion": "WaitForThreadpoolIoCallbacks",
+           "TpReleaseIoCompletion": "CloseThreadpoolIo",
+           "WaitForMultipleObjectsEx": "WSAWaitForMultipleEvents",
            "SetEvent": "WSASetEvent", "ResetEvent": "WSAResetEvent"}
 
 
