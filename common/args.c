@@ -181,6 +181,8 @@ static char **read_option(const struct program *program,
     bool help = is(given, "--help") || is(given, "-h") || is(given, "-?") ||
                 is(given, "/?");
     const struct option *option = find(options, given);
+    if (option == NULL && program->more != NULL)
+        option = find(program->more, given);
     if (option == NULL && !help && !version)
         args_error("unknown option '%s'", arg);
     if (option != NULL && option->refused != NULL)
@@ -219,7 +221,7 @@ void args_read(const struct program *program, const struct option *options,
 /* The text stays: a process has one model. */
 static const char *help_for(const struct model *model)
 {
-    static char text[2048];
+    static char text[4096];
     snprintf(
         text, sizeof text,
         "%s: echo server, %s\n\n"
@@ -228,7 +230,7 @@ static const char *help_for(const struct model *model)
         "  -b, --bind ADDRESS   IPv4 or IPv6 literal, default 127.0.0.1\n"
         "  -c, --max-clients N  refuse above N; default and most: %lu\n"
         "                       (%s)\n"
-        "%s%s"
+        "%s%s%s"
         "      --buffer BYTES   echo buffer per connection, default "
         "65536,\n"
         "                       1 to 1048576\n"
@@ -251,7 +253,8 @@ static const char *help_for(const struct model *model)
             : "",
         model->has_window
             ? "      --window         show the clients in a window\n"
-            : "");
+            : "",
+        model->own_help != NULL ? model->own_help : "");
     return text;
 }
 
@@ -321,7 +324,8 @@ struct args args_parse(const struct model *model, int argc, char **argv)
         {0},
     };
     const struct program program = {.name = model->name,
-                                    .help = help_for(model)};
+                                    .help = help_for(model),
+                                    .more = model->own_options};
     args_read(&program, options, argc, argv);
     if (args.quiet && args.verbose)
         args_error("--quiet and --verbose exclude each other");

@@ -8,6 +8,8 @@
 #include "common/version.h"
 #include "common/win.h"
 
+struct option;
+
 /* What a server says about itself: its name, what it can hold, and which of
  * the options make sense for it. */
 struct model {
@@ -17,6 +19,8 @@ struct model {
     const char *why_limit;      /* and where that limit comes from */
     const char *no_threads;     /* why --threads is refused; NULL: it has it */
     bool has_window;            /* --window */
+    const struct option *own_options; /* NULL, or a table of more options */
+    const char *own_help;             /* and their lines in --help */
 };
 
 /* The limit of a model that has none of its own: about as many connections as
@@ -48,8 +52,6 @@ struct args args_parse(const struct model *model, int argc, char **argv);
 
 /* ---- for programs of any kind ------------------------------------------- */
 
-struct option;
-
 /* Reads the value of an option into option->out. False if it is no such value.
  * One that says itself what is wrong calls args_error(). */
 typedef bool option_reader(const struct option *option, char *value);
@@ -77,6 +79,7 @@ struct program {
     const char *help;
     void (*operand)(void *to, char *word);
     void *to;
+    const struct option *more; /* a second table of options, or NULL */
 };
 
 /* Read the whole command line: `--name VALUE`, `--name=VALUE`, `-n VALUE`, and

@@ -35,7 +35,7 @@ REPORTS = BUILD / "reports"
 WINE = ROOT / "tools" / "wine.sh"
 MODELS = ["select", "asyncselect", "eventselect", "overlapped_event",
           "overlapped_routine", "iocp"]
-EXTRAS = ["blocking", "wsapoll", "threadpool"]
+EXTRAS = ["blocking", "wsapoll", "threadpool", "iocp_tuned"]
 
 PROCESSORS = sorted(os.sched_getaffinity(0))
 LANES = int(os.environ.get("LANES", 3 * len(PROCESSORS)))

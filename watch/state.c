@@ -30,6 +30,7 @@ bool trace_failed(const struct trace_record *rec)
     case TRACE_WSAResetEvent:
     case TRACE_WSACloseEvent:
     case TRACE_CreateIoCompletionPort:
+    case TRACE_SetFileCompletionNotificationModes:
     case TRACE_CreateThreadpoolIo:
     case TRACE_PostMessageW:
     case TRACE_QueueUserAPC:

@@ -103,6 +103,8 @@ static const struct shape shapes[TRACE_IDS] = {
     [TRACE_WSAAsyncSelect] = {"WSAAsyncSelect", "s-mf", TELL_OK},
     [TRACE_WSAEventSelect] = {"WSAEventSelect", "sef", TELL_OK},
     [TRACE_CreateIoCompletionPort] = {"CreateIoCompletionPort", "shn", TELL_OK},
+    [TRACE_SetFileCompletionNotificationModes] =
+        {"SetFileCompletionNotificationModes", "sn", TELL_OK},
     [TRACE_CreateThreadpoolIo] = {"CreateThreadpoolIo", "s", TELL_OK},
     [TRACE_StartThreadpoolIo] = {"StartThreadpoolIo", "x", TELL_NOTHING},
     [TRACE_CancelThreadpoolIo] = {"CancelThreadpoolIo", "x", TELL_NOTHING},

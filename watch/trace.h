@@ -54,6 +54,7 @@
     X(WSAAsyncSelect)                                                          \
     X(WSAEventSelect)                                                          \
     X(CreateIoCompletionPort)                                                  \
+    X(SetFileCompletionNotificationModes)                                      \
     X(CreateThreadpoolIo)                                                      \
     X(StartThreadpoolIo)                                                       \
     X(CancelThreadpoolIo)                                                      \

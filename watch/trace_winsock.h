@@ -106,6 +106,10 @@
 #define CreateIoCompletionPort(...)                                            \
     TRACED(CreateIoCompletionPort, CreateIoCompletionPort(__VA_ARGS__),        \
            #__VA_ARGS__, __VA_ARGS__)
+#define SetFileCompletionNotificationModes(...)                                \
+    TRACED(SetFileCompletionNotificationModes,                                 \
+           SetFileCompletionNotificationModes(__VA_ARGS__), #__VA_ARGS__,      \
+           __VA_ARGS__)
 #define CreateThreadpoolIo(...)                                                \
     TRACED(CreateThreadpoolIo, CreateThreadpoolIo(__VA_ARGS__), #__VA_ARGS__,  \
            __VA_ARGS__)

@@ -64,7 +64,7 @@ static const char *const models[] = {
 };
 
 /* Those in extras/, but for the baseline. */
-static const char *const extras[] = {"wsapoll", "threadpool"};
+static const char *const extras[] = {"wsapoll", "threadpool", "iocp_tuned"};
 
 static char *copy_of(const char *text, size_t len)
 {

@@ -25,7 +25,7 @@ WINE = ROOT / "tools" / "wine.sh"
 READINESS = ["select", "asyncselect", "eventselect"]
 COMPLETION = ["overlapped_event", "overlapped_routine", "iocp"]
 MODELS = READINESS + COMPLETION
-EXTRAS = ["blocking", "wsapoll", "threadpool"]  # before and beyond the six
+EXTRAS = ["blocking", "wsapoll", "threadpool", "iocp_tuned"]  # before and beyond the six
 
 # Generous, for a machine with other work to do; nothing waits this long when
 # all is well.

@@ -77,9 +77,27 @@ def cases_without(names):
     return ["--only", ",".join(cases)]
 
 
+# A server with options of its own has to keep the contract with each of them, too.
+OWN_OPTIONS = {
+    "iocp_tuned": [["--batch", "1"], ["--inline", "0"], ["--no-zero-byte"],
+                   ["--batch", "1", "--inline", "0", "--no-zero-byte"],
+                   ["--groups"]],
+}
+
 # Other tests run beside it: each answer may take longer.
 SCALE = "2"
 WAYS = {"": "", "--plain": ", built with PLAIN=1", "--traced": ", traced"}
+
+
+def test_options(model, options):
+    print(f"-- {model} {' '.join(options)}")
+    command = [WINE, BUILD / "bin" / "contract.exe", "--strict", "--all",
+               "--exe", BUILD / "bin" / f"{model}.exe", "--scale", SCALE,
+               *cases_without(LONG)]
+    for word in options:
+        command += ["--arg", word]
+    with check(f"contract: {model} {' '.join(options)}: it can be run"):
+        count_others(command, timeout=LIMIT_S)
 
 
 def test_one(model, way):
@@ -112,6 +130,8 @@ def main():
     way = words.pop(0) if words and words[0] in WAYS else ""
     for model in words or (MODELS if way else [*MODELS, *EXTRAS]):
         test_one(model, way)
+        for options in OWN_OPTIONS.get(model, []) if not way else []:
+            test_options(model, options)
     finish()
 
 

@@ -14,7 +14,8 @@
   shows what that program prints. (Blocks with other names after "run:" are
   tests/servers/trace/trace.py's.)
 - The figures of docs/comparison.md are those of docs/comparison.json, and so
-  are those of docs/soak.md and docs/soak.json.
+  are those of docs/soak.md and docs/soak.json, and those of
+  extras/iocp_tuned/README.md and its figures.json.
 - The pages of the six models have the same headings.
 - The README shows the real cases and points of the contract suite. (The test
   tests/programs/compare.py compares its output of the demo with a real one.)
@@ -312,6 +313,8 @@ def main():
     for page in ("comparison", "soak"):
         with check(f"docs: {page}.md has the figures of {page}.json"):
             run([ROOT / "tools" / f"{page}.py", "--check"])
+    with check("docs: extras/iocp_tuned has the figures of its figures.json"):
+        run([ROOT / "tools" / "tricks.py", "--check"])
     with check("docs: every rule is able to fail"):
         rules_can_fail()
     finish()

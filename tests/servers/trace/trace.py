@@ -36,11 +36,13 @@ TOOLS = os.environ.get("CROSS", "x86_64-w64-mingw32-")
 
 # So that the order is the model's and not the scheduler's.
 OPTIONS = {"overlapped_routine": ["--threads", "1"], "iocp": ["--threads", "1"],
-           "threadpool": ["--threads", "1"]}
+           "threadpool": ["--threads", "1"],
+           # How many packets a batch takes is the scheduler's affair, too.
+           "iocp_tuned": ["--threads", "1", "--batch", "1"]}
 # blocking is not among them: a scripted run waits for threads that wait, and its
 # threads tell of no wait.
-TOLD = [*MODELS, "wsapoll", "threadpool"]
-COMPLETING = [*COMPLETION, "threadpool"]
+TOLD = [*MODELS, "wsapoll", "threadpool", "iocp_tuned"]
+COMPLETING = [*COMPLETION, "threadpool", "iocp_tuned"]
 UPDATE = "--update" in sys.argv[1:]
 
 
@@ -139,7 +141,8 @@ def scripted_run(model, *options):
             steps[name] = narrator.lines[before:]
 
         # An APC that comes before its thread runs would run before all else.
-        threads = 2 if model in ("overlapped_routine", "iocp") else 1
+        threads = 2 if model in ("overlapped_routine", "iocp",
+                                 "iocp_tuned") else 1
         step("start", lambda line: len(narrator.waiting) == threads and
              line.result == "waits")
         address = ("127.0.0.1", narrator.server.port)
@@ -374,7 +377,8 @@ def special(rec, state, wrong):
             state["queue"]["taken"] < 1:
         wrong("no message was taken")
     if "port" in state:
-        waits = sum(t["in"] == "GetQueuedCompletionStatus"
+        waits = sum(t["in"] in ("GetQueuedCompletionStatus",
+                                "GetQueuedCompletionStatusEx")
                     for t in state["threads"])
         if state["port"]["waiting"] != waits:
             wrong(f"{waits} threads wait at the port")
@@ -455,6 +459,7 @@ RELAYED = ("ws2_32.*;user32.GetMessageW;user32.DispatchMessageW;"
            "kernel32.ResetEvent;kernel32.WaitForMultipleObjectsEx;"
            "kernelbase.SetEvent;kernelbase.ResetEvent;kernelbase.CancelIoEx;"
            "kernelbase.WaitForMultipleObjectsEx;kernel32.CreateThreadpoolIo;"
+           "kernel32.SetFileCompletionNotificationModes;"
            "ntdll.TpStartAsyncIoOperation;ntdll.TpCancelAsyncIoOperation;"
            "ntdll.TpWaitForIoCompletion;ntdll.TpReleaseIoCompletion")
 # Wine's ws2_32 and kernel32 pass these on without a step of their own.
