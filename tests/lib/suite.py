@@ -267,8 +267,7 @@ class Server:
                  errors=None):
         self.model = model
         self.exe = exe or program_of(model)
-        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8",
-                                             errors="replace")
+        self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [str(WINE), str(self.exe), "--port", "0", "--stop-on-eof",
              *options],
@@ -289,8 +288,11 @@ class Server:
             raise
 
     def error_text(self):
-        self.errors.seek(0)
-        return self.errors.read()
+        """So far. Not by read(): the place in the file is shared with the server,
+        which would then write there."""
+        size = os.fstat(self.errors.fileno()).st_size
+        return os.pread(self.errors.fileno(), size, 0).decode(
+            "utf-8", errors="replace").replace("\r\n", "\n")
 
     def wait(self, timeout=PATIENCE):
         """All the rest of its standard output, once it has ended as it

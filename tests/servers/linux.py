@@ -51,7 +51,7 @@ class Native(Server):
     def __init__(self, name, *options, exe=None, before=None, stdout=None,
                  may_fail=False):
         self.model = name
-        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")
+        self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [str(exe or BIN / name), "--port", "0", "--stop-on-eof", *options],
             stdin=subprocess.PIPE, stdout=stdout or subprocess.PIPE,

@@ -1,6 +1,7 @@
 /* faults.c -- see faults.h */
 #include "common/win.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,18 @@ void fault_serving(void)
 {
     InterlockedExchange(&calls, 0);
     InterlockedExchange(&serving, TRUE);
+}
+
+/* In one piece: the server's own lines must not come in between. */
+static void tell(const char *format, ...)
+{
+    char text[200];
+    DWORD done = 0;
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)len, &done, NULL);
 }
 
 static long setting(const char *name)
@@ -51,8 +64,7 @@ bool fault_hit(const char *call, int code)
     SetLastError(before);
     if (!hit)
         return false;
-    fprintf(stderr, "fault: %s\n", call);
-    fflush(stderr);
+    tell("fault: %s\n", call);
     if (setting("FAULT_CODE") != 0)
         code = (int)setting("FAULT_CODE");
     SetLastError((DWORD)code);
@@ -69,8 +81,7 @@ void fault_alertable(void)
     depth++;
     if (depth > deepest) {
         InterlockedExchange(&deepest, depth);
-        fprintf(stderr, "fault: APC depth %d\n", depth);
-        fflush(stderr);
+        tell("fault: APC depth %d\n", depth);
     }
     SleepEx(0, TRUE);
     depth--;
@@ -90,8 +101,7 @@ int fault_poll(WSAPOLLFD *polls, ULONG count, int wait)
         }
     }
     if (serving && InterlockedIncrement(&waits) % 100 == 0) {
-        fprintf(stderr, "fault: POLLHUP, 100 waits\n");
-        fflush(stderr);
+        tell("fault: POLLHUP, 100 waits\n");
     }
     return ready > 0 ? ready : (WSAPoll)(polls, count, wait);
 }
@@ -138,8 +148,7 @@ static _Thread_local PTP_IO in_callback_of;
 
 static void complain(const char *what)
 {
-    fprintf(stderr, "thread pool: %s\n", what);
-    fflush(stderr);
+    tell("thread pool: %s\n", what);
 }
 
 /* Where the pointer to the book of `io` is kept. Under the lock. */
