@@ -54,10 +54,17 @@ def processes(folder):
             pass  # it has ended, or is not ours
 
 
+def hears_interrupts():
+    """A shell that starts the tests in the background has them ignore these, and
+    their child processes too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def case_an_interrupt_leaves_nothing():
     folder = own_wine("soak-iocp")["MODELS_WINEPREFIX"]
     with subprocess.Popen([SOAK, "--connects", "4000", "iocp"], cwd=ROOT, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          preexec_fn=hears_interrupts,
                           env={**os.environ, "PYTHONUNBUFFERED": "1"}) as tool:
         try:
             Lines(tool.stdout).read()
