@@ -76,6 +76,18 @@ def skip(reason):
 
 
 @contextlib.contextmanager
+def small_disk(folder, size):
+    """A disk of its own in that folder, which is soon full."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs",
+                       folder], check=False, capture_output=True).returncode:
+        skip("this user may not mount a small disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@contextlib.contextmanager
 def check(name):
     global passed, failed, skipped
     began = time.monotonic()

@@ -31,7 +31,7 @@ from small_servers import (LONG_S, Server, close_after,  # noqa: E402
                            echo_through_a_straw, edited, loses_one,
                            lowest_first, places, received, refused_port,
                            reset, say_nothing)
-from suite import at_best, expect, expect_match, fail, late  # noqa: E402
+from suite import at_best, expect, expect_match, fail, late, small_disk  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
 LOAD = str(suite.BUILD / "bin" / "echo_load.exe")
@@ -771,6 +771,23 @@ def case_an_older_file_stays_until_there_is_a_new_one():
         suite.run(WINE + [LOAD, *SHORT, "--json", f"Z:{js}", str(server.port)],
                   timeout=LONG_S)
     expect("after a whole run", json.loads(js.read_text())["valid"], True)
+
+
+def case_a_full_disk():
+    """The older file fills it, and stays; and it is no success."""
+    folder = FILES / "disk"
+    folder.mkdir()
+    with small_disk(folder, "4k"), Server(echo) as server:
+        older = folder / "x.json"
+        older.write_text("older" * 800)
+        done = subprocess.run(WINE + [LOAD, *SHORT, "--json", f"Z:{older}",
+                                      str(server.port)], cwd=suite.ROOT,
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=LONG_S, check=False, text=True)
+        expect("exit code", done.returncode, 1)
+        expect_match("standard error", done.stderr, "cannot write all of ")
+        expect("the older file", older.read_text(), "older" * 800)
+        expect("what is there", os.listdir(folder), ["x.json"])
 
 
 def case_bad_command_lines():

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import suite  # noqa: E402
 from suite import (BUILD, ROOT, WINE, expect, expect_match,  # noqa: E402
-                   fail, run, skip)
+                   fail, run, small_disk)
 from terminal import Terminal, plain  # noqa: E402
 
 EXE = BUILD / "bin" / "file_copy.exe"
@@ -191,17 +191,6 @@ def case_command_lines_that_are_wrong():
 
 
 # ---- when it fails on the way ----------------------------------------------------
-
-@contextlib.contextmanager
-def small_disk(folder, size):
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs",
-                       folder], check=False, capture_output=True).returncode:
-        skip("this user may not mount a small disk")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
 
 def case_a_full_disk():
     folder = fresh()
