@@ -345,7 +345,8 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         break;
     case TRACE_CreateIoCompletionPort: state->port = true; break;
     case TRACE_CreateThreadpoolIo:
-        event_owner(state, (ULONG_PTR)rec->result, rec->args[0]);
+        if (!trace_failed(rec))
+            event_owner(state, (ULONG_PTR)rec->result, rec->args[0]);
         break;
     case TRACE_QueueUserAPC: state->apcs_queued++; break;
     case TRACE_closesocket:

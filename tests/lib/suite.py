@@ -75,6 +75,17 @@ def skip(reason):
     raise Skipped(reason)
 
 
+def fill(client):
+    """Send until nothing more is taken, and read nothing. Returns how much went."""
+    client.settimeout(0.3)
+    sent = 0
+    with contextlib.suppress(TimeoutError):
+        while True:
+            sent += client.send(b"x" * 65536)
+    client.settimeout(PATIENCE)
+    return sent
+
+
 @contextlib.contextmanager
 def small_disk(folder, size):
     """A disk of its own in that folder, which is soon full."""

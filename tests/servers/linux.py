@@ -28,7 +28,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from real_clients import curl_telnet, talk  # noqa: E402
 from suite import (BUILD, PATIENCE, ROOT, WINE, Lines, Server, check,  # noqa: E402
-                   count_others, expect, expect_match, fail, finish, run, skip)
+                   count_others, expect, expect_match, fail, fill, finish, run,
+                   skip)
 from terminal import Terminal  # noqa: E402
 
 TWINS = ["epoll", "io_uring"]
@@ -115,17 +116,6 @@ def reset(client):
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                       struct.pack("ii", 1, 0))
     client.close()
-
-
-def fill(client):
-    """Send until nothing more is taken, and read nothing."""
-    client.settimeout(0.3)
-    sent = 0
-    with contextlib.suppress(TimeoutError):
-        while True:
-            sent += client.send(b"x" * 65536)
-    client.settimeout(PATIENCE)
-    return sent
 
 
 def until(what, holds, timeout=PATIENCE):

@@ -100,9 +100,8 @@ int fault_poll(WSAPOLLFD *polls, ULONG count, int wait)
             ready++;
         }
     }
-    if (serving && InterlockedIncrement(&waits) % 100 == 0) {
+    if (serving && InterlockedIncrement(&waits) % 100 == 0)
         tell("fault: POLLHUP, 100 waits\n");
-    }
     return ready > 0 ? ready : (WSAPoll)(polls, count, wait);
 }
 
