@@ -377,6 +377,19 @@ def sums(jobs):
     return passed, failed, skipped
 
 
+def failures(lines, after=12, most=60):
+    """The lines that say FAILED or FAIL, and what follows each: who reads only
+    the end of a long output sees what failed there."""
+    told, left = [], 0
+    for line in lines:
+        if line.lstrip().startswith("FAIL"):
+            left = after + 1
+        if left:
+            told.append(line)
+            left -= 1
+    return told[-most:]
+
+
 def run(jobs, lane_count=LANES):
     """Run them and show all; the exit status."""
     REPORTS.mkdir(parents=True, exist_ok=True)
@@ -412,6 +425,8 @@ def run(jobs, lane_count=LANES):
                   "again")
         if job.failed:
             print(f"FAILED {job.title()}: {job.failed} failed")
+            for line in failures(job.lines):
+                print(f"    {line}")
     print(f"{time.monotonic() - began:.0f} s in {len(lanes)} lanes")
     passed, failed, skipped = sums(jobs)
     print(f"{passed} passed, {failed} failed" +

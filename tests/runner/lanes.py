@@ -71,7 +71,7 @@ def failing(code, *wanted):
 
 def case_a_failure_is_one():
     failing("print('FAILED it'); print('0 passed, 1 failed'); exit(1)",
-            "  FAILED it", "FAILED some a: 1 failed")
+            "  FAILED it", "FAILED some a: 1 failed", "    FAILED it")
 
 
 def case_an_exit_status_counts():
