@@ -23,7 +23,7 @@
 #include "common/map.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -156,7 +156,6 @@ static void conn_open(struct server *srv, SOCKET sock,
     srv->conns = c;
     srv->count++;
     log_opened(&c->log, peer);
-    trace_connection(sock, c->log.number);
     window_add_client(c->log.number, peer);
     return;
 
@@ -340,15 +339,12 @@ static void open_message_window(struct server *srv)
     if (srv->window == NULL)
         die_call("CreateWindowW", GetLastError());
     SetWindowLongPtrW(srv->window, GWLP_USERDATA, (LONG_PTR)srv);
-    trace_name(WM_SOCKET, "WM_SOCKET");
-    trace_name(WM_STOP, "WM_STOP");
 }
 
 static void server_start(struct server *srv)
 {
     open_message_window(srv);
     srv->listener = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
     if (srv->args.window)
         window_open(model.name, srv->listener, srv->window, WM_STOP);
     listener_watch(srv);
@@ -389,7 +385,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -399,6 +394,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

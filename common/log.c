@@ -121,7 +121,7 @@ void log_closed(const struct log_conn *conn, unsigned long code)
                      conn->number, err_name(code), code, conn->bytes);
 }
 
-unsigned long long log_summary(void)
+void log_summary(void)
 {
     double seconds = (double)(clock_ns() - started) / 1e9;
     output_print(
@@ -132,5 +132,9 @@ unsigned long long log_summary(void)
         (long long)refused, (long long)resets, (long)most_clients,
         (long long)echoes, (long long)bytes);
     output_flush();
-    return (unsigned long long)echoes;
+}
+
+unsigned long long log_echoes(void)
+{
+    return (unsigned long long)InterlockedCompareExchange64(&echoes, 0, 0);
 }

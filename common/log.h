@@ -50,7 +50,10 @@ void log_sent(struct log_conn *conn, size_t len, size_t owed);
 void log_closed(const struct log_conn *conn, unsigned long code);
 
 /* The last line: totals. Waits until all lines are written, unless nobody reads
- * them. Returns the number of echoes. */
-unsigned long long log_summary(void);
+ * them. */
+void log_summary(void);
+
+/* Echoes of the connections that are closed. */
+unsigned long long log_echoes(void);
 
 #endif

@@ -23,7 +23,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -227,7 +227,6 @@ static struct waiter *waiter_open(struct server *srv)
         free(w);
         return NULL;
     }
-    trace_name((ULONG_PTR)w->events[SLOT_WAKE], "wake");
     w->thread = (HANDLE)_beginthreadex(NULL, STACK_SIZE, waiter_main, w,
                                        STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     if (w->thread == NULL) {
@@ -291,7 +290,6 @@ static void conn_open(struct server *srv, SOCKET sock,
         goto refuse;
     }
     log_opened(&c->log, peer);
-    trace_connection(sock, c->log.number);
     waiter_give(w, c);
     return;
 
@@ -389,7 +387,6 @@ static void conn_post_send(struct waiter *w, struct conn *c)
 
 static void on_recv(struct waiter *w, struct conn *c, DWORD len, DWORD err)
 {
-    trace_event("recv done", &c->ov, len, err);
     if (err != 0 || len == 0) {
         /* On 0 bytes the client will say no more, and all that it said is back
          * with it: nothing is received while bytes are owed. */
@@ -406,7 +403,6 @@ static void on_recv(struct waiter *w, struct conn *c, DWORD len, DWORD err)
  * so many words: count, and ask again for what is left. */
 static void on_sent(struct waiter *w, struct conn *c, DWORD len, DWORD err)
 {
-    trace_event("send done", &c->ov, len, err);
     if (err != 0) {
         conn_close(w, c, err);
         return;
@@ -464,9 +460,7 @@ static void server_start(struct server *srv)
     srv->wake = WSACreateEvent();
     if (srv->wake == WSA_INVALID_EVENT)
         die_call("WSACreateEvent", WSAGetLastError());
-    trace_name((ULONG_PTR)srv->wake, "stop");
     srv->listener = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
     srv->accepting = WSACreateEvent();
     if (srv->accepting == WSA_INVALID_EVENT)
         die_call("WSACreateEvent", WSAGetLastError());
@@ -510,7 +504,6 @@ static void waiter_close(struct waiter *w)
 static unsigned __stdcall waiter_main(void *arg)
 {
     struct waiter *w = arg;
-    trace_thread("waiter #");
     waiter_run(w);
     waiter_close(w);
     return 0;
@@ -545,7 +538,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -555,6 +547,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

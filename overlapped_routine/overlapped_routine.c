@@ -23,7 +23,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -135,7 +135,6 @@ static void CALLBACK worker_add(ULONG_PTR arg)
 {
     struct conn *c = (struct conn *)arg;
     struct worker *w = c->worker;
-    trace_event("APC worker_add", NULL, 0, 0);
     c->next = w->conns;
     if (c->next != NULL)
         c->next->prev = c;
@@ -160,7 +159,6 @@ static void conn_open(struct server *srv, SOCKET sock,
         goto refuse;
     }
     log_opened(&c->log, peer);
-    trace_connection(sock, c->log.number);
     InterlockedIncrement(&srv->clients);
     /* A queue, not a variable with a flag: two clients that come in the same
      * instant are two entries. From here on c belongs to the worker. */
@@ -284,7 +282,6 @@ static void CALLBACK on_recv(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
 {
     struct conn *c = CONTAINING_RECORD(ov, struct conn, ov);
     (void)flags;
-    trace_event("recv done", &c->ov, len, err);
     if (err != 0 || len == 0) {
         /* On 0 bytes the client will say no more, and all that it said is back
          * with it: nothing is received while bytes are owed. */
@@ -303,7 +300,6 @@ static void CALLBACK on_sent(DWORD err, DWORD len, OVERLAPPED *ov, DWORD flags)
 {
     struct conn *c = CONTAINING_RECORD(ov, struct conn, ov);
     (void)flags;
-    trace_event("send done", &c->ov, len, err);
     if (err != 0) {
         conn_end(c, err);
         return;
@@ -402,7 +398,6 @@ static const struct model model = {
 
 static unsigned __stdcall worker_main(void *arg)
 {
-    trace_thread("worker #");
     worker_run(arg);
     return 0;
 }
@@ -422,7 +417,6 @@ static void server_start(struct server *srv)
     if (srv->main_thread == NULL)
         die_call("OpenThread", GetLastError());
     srv->listener = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
     srv->accepting = WSACreateEvent();
     if (srv->accepting == WSA_INVALID_EVENT)
         die_call("WSACreateEvent", WSAGetLastError());
@@ -443,7 +437,6 @@ static void server_start(struct server *srv)
 static void CALLBACK stop_main(ULONG_PTR arg)
 {
     (void)arg;
-    trace_event("APC stop_main", NULL, 0, 0);
 }
 
 /* Runs on another thread, while the main thread waits. The flag is not left to
@@ -463,7 +456,6 @@ static void server_wake(void *arg)
 static void CALLBACK stop_worker(ULONG_PTR arg)
 {
     struct worker *w = (struct worker *)arg;
-    trace_event("APC stop_worker", NULL, 0, 0);
     w->stopping = true;
     for (struct conn *c = w->conns; c != NULL; c = c->next) {
         if (!CancelIoEx((HANDLE)c->sock, &c->ov) &&
@@ -499,7 +491,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -509,6 +500,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

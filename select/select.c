@@ -28,7 +28,7 @@
 #include "common/map.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -197,7 +197,6 @@ static void conn_open(struct server *srv, SOCKET sock,
     srv->conns = c;
     srv->count++;
     log_opened(&c->log, peer);
-    trace_connection(sock, c->log.number);
     return;
 
 refuse:
@@ -350,7 +349,6 @@ static SOCKET open_wake_socket(void)
         die_call("getsockname of the wake socket", WSAGetLastError());
     if (connect(sock, (struct sockaddr *)&self, len) == SOCKET_ERROR)
         die_call("connect of the wake socket", WSAGetLastError());
-    trace_name(sock, "wake");
     return sock;
 }
 
@@ -359,7 +357,6 @@ static void server_start(struct server *srv)
     u_long on = 1;
     srv->wake = open_wake_socket();
     srv->listener = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
 
     /* A client may leave between select() and accept(): a blocking accept()
      * would then wait for the next one, and everybody with it. */
@@ -395,7 +392,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -405,6 +401,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

@@ -30,7 +30,7 @@ mapfile -t pythons < <(sources -name '*.py')
 
 # Checks one file with one tool; whatever this prints is wrong with the file.
 check_file() {
-    local tool=$1 file=$2 flags="-I. -DTRACE"
+    local tool=$1 file=$2 flags="-I. -Ibuild/include -DTRACE"
     local compiler=x86_64-w64-mingw32-gcc
     local target="--target=x86_64-w64-mingw32"
     local platform="--platform=win64 --library=windows"
@@ -44,7 +44,7 @@ check_file() {
         ;;
     clang-tidy:tests/* | cppcheck:tests/*) ;;
     clang-tidy:* | cppcheck:*)
-        ! grep -q '"watch/trace_winsock.h"' "$file" || flags="-I."
+        ! grep -q '"watch/watch.h"' "$file" || flags="-I."
         ;;
     esac
     case $tool in

@@ -1,81 +1,96 @@
 /* calls.h -- the calls that are watched, a row for each
  *
- * X(name, arguments, told, fails, waits, operation)
+ * CALL(name, dll, result, (types), arguments, told, fails, waits, operation)
+ *
+ * All that the layer knows of a call is its row: the function that takes the
+ * call's place, the count, the trace in all its forms and the faults come from
+ * it. This file has no guard: it is included wherever the rows are needed, with
+ * CALL defined. A call that returns nothing is a CALL_VOID, without a `result`;
+ * one without arguments is a CALL_NONE, without `types`. A CALL_POINTER has no
+ * dll: the program gets its address from WSAIoctl(). In our servers that
+ * pointer has the name that stands second.
  *
  * arguments: what is told of them, a letter for each.
  *
  *   s socket        e event     h port         c count, of the next: events
  *   o OVERLAPPED    w WSABUF    n number       t timeout in milliseconds
- *   f FD_ events    m message   l its lParam   i ioctl    p option   d SD_
+ *   f FD_ events    m message   l its lParam   i control code   p option   d SD_
  *   a the function of an APC    r set of sockets          M a MSG    - nothing
- *   b the first bytes           x PTP_IO
+ *   b the first bytes           x PTP_IO       y kind of socket
  *
  * told: what is told of the result when the call has not failed; see
  * add_success() in text.c.
  * fails: the result that means a failure. MINUS_1 is SOCKET_ERROR and
- * INVALID_SOCKET, WAIT is WAIT_FAILED.
+ * INVALID_SOCKET, WAIT is WAIT_FAILED, NOT_0 is any result but 0.
  * waits: NOT; MODEL, a model waits in it, and it brings nothing but the news;
  * ALWAYS, it may wait for something else; IF_3 and MODEL_IF_3, the same when
- * argument 3, counted from 0, is not 0; BLOCKING, as long as the program has
- * made no socket non-blocking: it makes all of them so, or none.
+ * argument 3, counted from 0, is not 0; BLOCKING, as long as the socket, which
+ * is argument 0, has not been made non-blocking.
  * operation: where the call begins one, the number of the argument that tells it
  * from others, counted from 0: the OVERLAPPED, or the context. A call that is
  * told as POSTED has not failed when the error is WSA_IO_PENDING.
  *
- * The rows are in the order of the summary. What makes a call pass by here is
- * its macro in trace_winsock.h.
+ * The rows are in the order of the summary.
  */
-#ifndef WATCH_CALLS_H
-#define WATCH_CALLS_H
-
-#define TRACE_CALLS(X)                                                         \
-    X(select, "-rr", SETS, MINUS_1, MODEL, 0)                                  \
-    X(WSAPoll, "-nt", READY, MINUS_1, MODEL, 0)                                \
-    X(GetMessageW, "", MESSAGE, MINUS_1, MODEL, 0)                             \
-    X(DispatchMessageW, "M", NOTHING, NEVER, ALWAYS, 0)                        \
-    X(WSAWaitForMultipleEvents, "c--t", SLOT, WAIT, MODEL_IF_3, 0)             \
-    X(SleepEx, "t", SLEEP, NEVER, MODEL, 0)                                    \
-    X(SleepConditionVariableSRW, "--t", OK, ZERO, MODEL, 0)                    \
-    X(GetQueuedCompletionStatus, "h---t", PACKET, ZERO, MODEL, 0)              \
-    X(GetQueuedCompletionStatusEx, "h-n-t", PACKETS, ZERO, MODEL, 0)           \
-    X(WaitForSingleObject, "-t", WAIT, WAIT, ALWAYS, 0)                        \
-    X(WSAEnumNetworkEvents, "s", EVENTS, MINUS_1, NOT, 0)                      \
-    X(WSAGetOverlappedResult, "so", REAPED, ZERO, IF_3, 0)                     \
-    X(recv, "s-n", BYTES, MINUS_1, BLOCKING, 0)                                \
-    X(send, "sbn", BYTES, MINUS_1, BLOCKING, 0)                                \
-    X(WSARecv, "sw---o", POSTED, MINUS_1, NOT, 5)                              \
-    X(WSASend, "sbw--o", POSTED, MINUS_1, NOT, 5)                              \
-    X(accept, "s", SOCKET, MINUS_1, BLOCKING, 0)                               \
-    X(AcceptEx, "ss-----o", POSTED, ZERO, NOT, 7)                              \
-    X(RIOReceive, "----o", OK, ZERO, NOT, 4)                                   \
-    X(RIOSend, "----o", OK, ZERO, NOT, 4)                                      \
-    X(RIODequeueCompletion, "--n", RESULTS, NEVER, NOT, 0)                     \
-    X(RIONotify, "", OK, NEVER, NOT, 0)                                        \
-    X(WSASocketW, "", SOCKET, MINUS_1, NOT, 0)                                 \
-    X(bind, "s", OK, MINUS_1, NOT, 0)                                          \
-    X(connect, "s", OK, MINUS_1, NOT, 0)                                       \
-    X(getsockname, "s", OK, MINUS_1, NOT, 0)                                   \
-    X(getpeername, "s", OK, MINUS_1, NOT, 0)                                   \
-    X(getsockopt, "s-p", OK, MINUS_1, NOT, 0)                                  \
-    X(setsockopt, "s-p", OK, MINUS_1, NOT, 0)                                  \
-    X(ioctlsocket, "si", OK, MINUS_1, NOT, 0)                                  \
-    X(WSAAsyncSelect, "s-mf", OK, MINUS_1, NOT, 0)                             \
-    X(WSAEventSelect, "sef", OK, MINUS_1, NOT, 0)                              \
-    X(CreateIoCompletionPort, "shn", OK, ZERO, NOT, 0)                         \
-    X(CreateThreadpoolIo, "s", OK, ZERO, NOT, 0)                               \
-    X(StartThreadpoolIo, "x", NOTHING, NEVER, NOT, 0)                          \
-    X(CancelThreadpoolIo, "x", NOTHING, NEVER, NOT, 0)                         \
-    X(WaitForThreadpoolIoCallbacks, "x", NOTHING, NEVER, ALWAYS, 0)            \
-    X(CloseThreadpoolIo, "x", NOTHING, NEVER, NOT, 0)                          \
-    X(WSACreateEvent, "", EVENT, ZERO, NOT, 0)                                 \
-    X(WSASetEvent, "e", OK, ZERO, NOT, 0)                                      \
-    X(WSAResetEvent, "e", OK, ZERO, NOT, 0)                                    \
-    X(WSACloseEvent, "e", OK, ZERO, NOT, 0)                                    \
-    X(PostMessageW, "-msl", OK, ZERO, NOT, 0)                                  \
-    X(QueueUserAPC, "a", OK, ZERO, NOT, 0)                                     \
-    X(PostQueuedCompletionStatus, "h-n", OK, ZERO, NOT, 0)                     \
-    X(CancelIoEx, "so", OK, ZERO, NOT, 0)                                      \
-    X(shutdown, "sd", OK, MINUS_1, NOT, 0)                                     \
-    X(closesocket, "s", OK, MINUS_1, NOT, 0)
-
+#ifndef CALL_POINTER
+#define CALL_POINTER(name, pointer, ...) CALL(name, POINTER, __VA_ARGS__)
 #endif
+
+/* clang-format off */
+CALL(select, ws2_32, int, (int, fd_set *, fd_set *, fd_set *, PTIMEVAL), "-rr", SETS, MINUS_1, MODEL, 0)
+CALL(WSAPoll, ws2_32, int, (WSAPOLLFD *, ULONG, INT), "-nt", READY, MINUS_1, MODEL, 0)
+CALL(GetMessageW, user32, BOOL, (MSG *, HWND, UINT, UINT), "", MESSAGE, MINUS_1, MODEL, 0)
+CALL(DispatchMessageW, user32, LRESULT, (const MSG *), "M", NOTHING, NEVER, ALWAYS, 0)
+CALL(WSAWaitForMultipleEvents, ws2_32, DWORD, (DWORD, const HANDLE *, BOOL, DWORD, BOOL), "c--t", SLOT, WAIT, MODEL_IF_3, 0)
+CALL(SleepEx, kernel32, DWORD, (DWORD, BOOL), "t", SLEEP, NEVER, MODEL, 0)
+CALL(SleepConditionVariableSRW, kernel32, BOOL, (CONDITION_VARIABLE *, SRWLOCK *, DWORD, ULONG), "--t", OK, ZERO, MODEL, 0)
+CALL(GetQueuedCompletionStatus, kernel32, BOOL, (HANDLE, DWORD *, ULONG_PTR *, OVERLAPPED **, DWORD), "h---t", PACKET, ZERO, MODEL, 0)
+CALL(GetQueuedCompletionStatusEx, kernel32, BOOL, (HANDLE, OVERLAPPED_ENTRY *, ULONG, ULONG *, DWORD, BOOL), "h-n-t", PACKETS, ZERO, MODEL, 0)
+CALL(WaitForSingleObject, kernel32, DWORD, (HANDLE, DWORD), "-t", WAIT, WAIT, ALWAYS, 0)
+CALL(WSAEnumNetworkEvents, ws2_32, int, (SOCKET, HANDLE, WSANETWORKEVENTS *), "s", EVENTS, MINUS_1, NOT, 0)
+CALL(WSAGetOverlappedResult, ws2_32, BOOL, (SOCKET, OVERLAPPED *, DWORD *, BOOL, DWORD *), "so", REAPED, ZERO, IF_3, 0)
+CALL(recv, ws2_32, int, (SOCKET, char *, int, int), "s-n", BYTES, MINUS_1, BLOCKING, 0)
+CALL(send, ws2_32, int, (SOCKET, const char *, int, int), "sbn", BYTES, MINUS_1, BLOCKING, 0)
+CALL(WSARecv, ws2_32, int, (SOCKET, WSABUF *, DWORD, DWORD *, DWORD *, OVERLAPPED *, LPWSAOVERLAPPED_COMPLETION_ROUTINE), "sw---o", POSTED, MINUS_1, NOT, 5)
+CALL(WSASend, ws2_32, int, (SOCKET, WSABUF *, DWORD, DWORD *, DWORD, OVERLAPPED *, LPWSAOVERLAPPED_COMPLETION_ROUTINE), "sbw--o", POSTED, MINUS_1, NOT, 5)
+CALL(accept, ws2_32, SOCKET, (SOCKET, struct sockaddr *, int *), "s", SOCKET, MINUS_1, BLOCKING, 0)
+CALL_POINTER(AcceptEx, accept_ex, BOOL, (SOCKET, SOCKET, void *, DWORD, DWORD, DWORD, DWORD *, OVERLAPPED *), "ss-----o", POSTED, ZERO, NOT, 7)
+CALL_POINTER(RIOReceive, rio_receive, BOOL, (RIO_RQ, RIO_BUF *, ULONG, DWORD, void *), "----o", OK, ZERO, NOT, 4)
+CALL_POINTER(RIOSend, rio_send, BOOL, (RIO_RQ, RIO_BUF *, ULONG, DWORD, void *), "----o", OK, ZERO, NOT, 4)
+CALL_POINTER(RIODequeueCompletion, rio_dequeue, ULONG, (RIO_CQ, RIORESULT *, ULONG), "--n", RESULTS, NEVER, NOT, 0)
+CALL_POINTER(RIONotify, rio_notify, INT, (RIO_CQ), "", OK, NOT_0, NOT, 0)
+CALL(WSASocketW, ws2_32, SOCKET, (int, int, int, WSAPROTOCOL_INFOW *, GROUP, DWORD), "-y", SOCKET, MINUS_1, NOT, 0)
+CALL(bind, ws2_32, int, (SOCKET, const struct sockaddr *, int), "s", OK, MINUS_1, NOT, 0)
+CALL(listen, ws2_32, int, (SOCKET, int), "s", OK, MINUS_1, NOT, 0)
+CALL(connect, ws2_32, int, (SOCKET, const struct sockaddr *, int), "s", OK, MINUS_1, BLOCKING, 0)
+CALL(getsockname, ws2_32, int, (SOCKET, struct sockaddr *, int *), "s", OK, MINUS_1, NOT, 0)
+CALL(getpeername, ws2_32, int, (SOCKET, struct sockaddr *, int *), "s", OK, MINUS_1, NOT, 0)
+CALL(getsockopt, ws2_32, int, (SOCKET, int, int, char *, int *), "s-p", OK, MINUS_1, NOT, 0)
+CALL(setsockopt, ws2_32, int, (SOCKET, int, int, const char *, int), "s-p", OK, MINUS_1, NOT, 0)
+CALL(ioctlsocket, ws2_32, int, (SOCKET, long, u_long *), "si", OK, MINUS_1, NOT, 0)
+CALL(WSAIoctl, ws2_32, int, (SOCKET, DWORD, void *, DWORD, void *, DWORD, DWORD *, OVERLAPPED *, LPWSAOVERLAPPED_COMPLETION_ROUTINE), "si", OK, MINUS_1, NOT, 0)
+CALL(WSAAsyncSelect, ws2_32, int, (SOCKET, HWND, u_int, long), "s-mf", OK, MINUS_1, NOT, 0)
+CALL(WSAEventSelect, ws2_32, int, (SOCKET, HANDLE, long), "sef", OK, MINUS_1, NOT, 0)
+CALL(CreateIoCompletionPort, kernel32, HANDLE, (HANDLE, HANDLE, ULONG_PTR, DWORD), "shn", OK, ZERO, NOT, 0)
+CALL(CreateThreadpoolIo, kernel32, PTP_IO, (HANDLE, PTP_WIN32_IO_CALLBACK, void *, PTP_CALLBACK_ENVIRON), "s", OK, ZERO, NOT, 0)
+CALL_VOID(StartThreadpoolIo, kernel32, (PTP_IO), "x", NOTHING, NEVER, NOT, 0)
+CALL_VOID(CancelThreadpoolIo, kernel32, (PTP_IO), "x", NOTHING, NEVER, NOT, 0)
+CALL_VOID(WaitForThreadpoolIoCallbacks, kernel32, (PTP_IO, BOOL), "x", NOTHING, NEVER, ALWAYS, 0)
+CALL_VOID(CloseThreadpoolIo, kernel32, (PTP_IO), "x", NOTHING, NEVER, NOT, 0)
+CALL_NONE(WSACreateEvent, ws2_32, HANDLE, "", EVENT, ZERO, NOT, 0)
+CALL(WSASetEvent, ws2_32, BOOL, (HANDLE), "e", OK, ZERO, NOT, 0)
+CALL(WSAResetEvent, ws2_32, BOOL, (HANDLE), "e", OK, ZERO, NOT, 0)
+CALL(WSACloseEvent, ws2_32, BOOL, (HANDLE), "e", OK, ZERO, NOT, 0)
+CALL(PostMessageW, user32, BOOL, (HWND, UINT, WPARAM, LPARAM), "-msl", OK, ZERO, NOT, 0)
+CALL(QueueUserAPC, kernel32, DWORD, (PAPCFUNC, HANDLE, ULONG_PTR), "a", OK, ZERO, NOT, 0)
+CALL(PostQueuedCompletionStatus, kernel32, BOOL, (HANDLE, DWORD, ULONG_PTR, OVERLAPPED *), "h-n", OK, ZERO, NOT, 0)
+CALL(CancelIoEx, kernel32, BOOL, (HANDLE, OVERLAPPED *), "so", OK, ZERO, NOT, 0)
+CALL(_beginthreadex, crt, uintptr_t, (void *, unsigned, watch_start *, void *, unsigned, unsigned *), "--a", OK, ZERO, NOT, 0)
+CALL(shutdown, ws2_32, int, (SOCKET, int), "sd", OK, MINUS_1, NOT, 0)
+CALL(closesocket, ws2_32, int, (SOCKET), "s", OK, MINUS_1, NOT, 0)
+/* clang-format on */
+
+#undef CALL
+#undef CALL_VOID
+#undef CALL_NONE
+#undef CALL_POINTER

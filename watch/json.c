@@ -59,7 +59,7 @@ static const struct trace_op *op_of(const struct trace_state *state,
                                     const struct trace_record *rec)
 {
     ULONG_PTR ov = 0;
-    if (rec->kind == RECORD_EVENT)
+    if (rec->kind == RECORD_DONE)
         ov = rec->args[0];
     else if (watched[rec->id].operation != 0)
         ov = rec->args[watched[rec->id].operation];
@@ -76,7 +76,7 @@ static const struct trace_op *op_of(const struct trace_state *state,
  * not. */
 static DWORD error_of(const struct trace_record *rec)
 {
-    if (rec->kind == RECORD_EVENT)
+    if (rec->kind == RECORD_DONE)
         return rec->error;
     return rec->kind != RECORD_WAIT && trace_failed(rec) ? rec->error : 0;
 }
@@ -117,6 +117,18 @@ static void thread_event(struct trace_text *out,
               thread->name);
 }
 
+/* "select/select.c:131 on_readable", as far as it is known. */
+static void add_at(struct trace_text *out, const struct trace_state *state,
+                   const struct trace_record *rec)
+{
+    size_t len = 0;
+    const char *function = trace_function(state, rec, &len);
+    trace_add(out, "\"at\":\"");
+    if (rec->place.line != 0)
+        trace_add(out, "%s:%d ", rec->place.file, rec->place.line);
+    trace_add(out, "%.*s\"", (int)len, function);
+}
+
 static void call_event(struct trace_text *out, const struct trace_state *state,
                        const struct trace_thread *thread,
                        const struct trace_record *rec)
@@ -128,10 +140,11 @@ static void call_event(struct trace_text *out, const struct trace_state *state,
               rec->kind == RECORD_WOKE ? "wait" : "call",
               trace_us(state, rec->ended) - trace_us(state, rec->began),
               (unsigned long)thread->tid);
-    trace_add(out, "\"at\":\"%s:%d %s\"", rec->place.file, rec->place.line,
-              rec->place.function);
-    trace_add(out, ",\"source\":");
-    add_string(out, rec->source);
+    add_at(out, state, rec);
+    if (rec->source != NULL) {
+        trace_add(out, ",\"source\":");
+        add_string(out, rec->source);
+    }
     /* After a wait the lists are those that came out. */
     if (rec->kind == RECORD_CALL)
         add_told(out, "arguments", trace_add_args, state, rec);
@@ -168,17 +181,27 @@ static void counter_event(struct trace_text *out,
     trace_add(out, ",\"args\":{\"now\":%lu}}", value);
 }
 
+/* Something happened that is no call. */
+static bool is_event(const struct trace_record *rec)
+{
+    return rec->kind == RECORD_DONE || rec->kind == RECORD_APC ||
+           rec->kind == RECORD_LEAVE;
+}
+
 static void instant_event(struct trace_text *out,
                           const struct trace_state *state,
                           const struct trace_thread *thread,
                           const struct trace_record *rec)
 {
     const struct trace_op *op = op_of(state, rec);
-    event_head(out, state, rec->source, "i", rec->began);
+    struct trace_text what = {0};
+    trace_add_what(&what, state, rec);
+    out->full |= what.full;
+    event_head(out, state, what.text != NULL ? what.text : "", "i", rec->began);
+    free(what.text);
     trace_add(out, ",\"cat\":\"event\",\"s\":\"t\",\"tid\":%lu,\"args\":{",
               (unsigned long)thread->tid);
-    trace_add(out, "\"at\":\"%s:%d %s\"", rec->place.file, rec->place.line,
-              rec->place.function);
+    add_at(out, state, rec);
     if (op != NULL)
         trace_add(out, ",\"op\":%lu,\"bytes\":%lu", op->number,
                   (unsigned long)rec->args[1]);
@@ -196,17 +219,17 @@ void trace_events_add(struct trace_text *out, const struct trace_state *state,
         thread_event(out, state, thread);
     if (rec->kind == RECORD_CALL || rec->kind == RECORD_WOKE)
         call_event(out, state, thread, rec);
-    else if (rec->kind == RECORD_EVENT)
+    else if (is_event(rec))
         instant_event(out, state, thread, rec);
     if (change->begun != NULL)
         op_event(out, state, change->begun, "b", rec->began, thread->tid,
                  false);
-    if (change->ended != NULL)
-        op_event(out, state, change->ended, "e", rec->ended, thread->tid,
+    for (unsigned i = 0; i < change->ended_count; i++)
+        op_event(out, state, change->ended[i], "e", rec->ended, thread->tid,
                  false);
     if (change->clients)
         counter_event(out, state, "clients", state->clients, rec->ended);
-    if (change->begun != NULL || change->ended != NULL)
+    if (change->begun != NULL || change->ended_count > 0)
         counter_event(out, state, "operations", state->pending, rec->ended);
 }
 
@@ -460,9 +483,12 @@ static const char *kind_name(const struct trace_record *rec)
     case RECORD_CALL: return "call";
     case RECORD_WAIT: return "wait";
     case RECORD_WOKE: return "woke";
-    case RECORD_EVENT: return "event";
-    case RECORD_CONNECTION: return "connection";
-    case RECORD_NAME: return "name";
+    case RECORD_DONE:
+    case RECORD_APC:
+    case RECORD_LEAVE: return "event";
+    case RECORD_NEWCOMER: return "newcomer";
+    case RECORD_OPENED: return "connection";
+    case RECORD_LISTENER: return "name";
     case RECORD_THREAD: return "thread";
     default: return "";
     }
@@ -471,8 +497,11 @@ static const char *kind_name(const struct trace_record *rec)
 static void line_call(struct trace_text *out, const struct trace_state *state,
                       const struct trace_record *rec)
 {
-    trace_add(out, ",\"call\":\"%s\",\"source\":", watched[rec->id].name);
-    add_string(out, rec->source);
+    trace_add(out, ",\"call\":\"%s\"", watched[rec->id].name);
+    if (rec->source != NULL) {
+        trace_add(out, ",\"source\":");
+        add_string(out, rec->source);
+    }
     if (rec->kind != RECORD_WOKE)
         add_told(out, "arguments", trace_add_args, state, rec);
     if (rec->kind != RECORD_WAIT) {
@@ -483,9 +512,27 @@ static void line_call(struct trace_text *out, const struct trace_state *state,
     }
 }
 
+/* A socket has a name, or a peer, from now on. */
+static void line_name(struct trace_text *out, const struct trace_state *state,
+                      const struct trace_record *rec)
+{
+    const struct trace_handle *h = NULL;
+    if (rec->kind == RECORD_OPENED)
+        h = state->opened;
+    else if (rec->kind == RECORD_LISTENER || rec->kind == RECORD_NEWCOMER)
+        h = trace_handle_of(state, rec->args[0]);
+    if (h == NULL)
+        return;
+    trace_add(out, ",\"handle\":%llu,\"name\":", (unsigned long long)h->handle);
+    add_socket(out, state, h->handle);
+    if (h->peer[0] != '\0')
+        trace_add(out, ",\"peer\":\"%s\"", h->peer);
+}
+
 void trace_lines_add(struct trace_text *out, const struct trace_state *state,
                      const struct trace_thread *thread,
-                     const struct trace_record *rec)
+                     const struct trace_record *rec,
+                     const struct trace_change *change)
 {
     const struct trace_op *op = op_of(state, rec);
     DWORD error = error_of(rec);
@@ -494,27 +541,30 @@ void trace_lines_add(struct trace_text *out, const struct trace_state *state,
         kind_name(rec), (long long)rec->seq,
         trace_us(state, rec->kind == RECORD_WOKE ? rec->ended : rec->began),
         thread->name);
-    if (rec->kind != RECORD_CONNECTION && rec->kind != RECORD_NAME &&
-        rec->kind != RECORD_THREAD)
-        trace_add(out, ",\"function\":\"%s\",\"at\":\"%s:%d\"",
-                  rec->place.function, rec->place.file, rec->place.line);
+    size_t len = 0;
+    const char *function = trace_function(state, rec, &len);
+    if (function != NULL)
+        trace_add(out, ",\"function\":\"%.*s\"", (int)len, function);
+    if (rec->place.line != 0)
+        trace_add(out, ",\"at\":\"%s:%d\"", rec->place.file, rec->place.line);
     if (rec->id != TRACE_IDS)
         line_call(out, state, rec);
-    if (rec->kind == RECORD_EVENT) {
-        trace_add(out, ",\"event\":\"%s\"", rec->source);
+    if (is_event(rec)) {
+        add_told(out, "event", trace_add_what, state, rec);
         if (op != NULL)
             trace_add(out, ",\"bytes\":%lu", (unsigned long)rec->args[1]);
     }
-    if (rec->kind == RECORD_CONNECTION || rec->kind == RECORD_NAME) {
-        trace_add(out, ",\"handle\":%llu,\"name\":",
-                  (unsigned long long)rec->args[0]);
-        add_socket(out, state, rec->args[0]);
-    }
+    line_name(out, state, rec);
     if (op != NULL)
         trace_add(out, ",\"op\":%lu,\"of\":\"%s\"", op->number, op->name);
     if (error != 0)
         trace_add(out, ",\"error\":\"%s\",\"code\":%lu", err_name(error),
                   (unsigned long)error);
+    for (unsigned i = 0; i < change->ended_count; i++)
+        trace_add(out, "%s%lu", i == 0 ? ",\"ended\":[" : ",",
+                  change->ended[i]->number);
+    if (change->ended_count > 0)
+        trace_add(out, "]");
     add_state(out, state);
     trace_add(out, "}\n");
 }

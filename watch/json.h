@@ -1,6 +1,6 @@
 /* json.h -- records as JSON
  *
- * For watch/trace.c and this folder only. Two formats, both described in
+ * For this folder only. Two formats, both described in
  * docs/tracing.md: the Trace Event Format that Perfetto and chrome://tracing
  * open, and one object a line with all that is known at that moment.
  */
@@ -33,7 +33,8 @@ void trace_events_dropped(struct trace_text *out,
 void trace_lines_begin(struct trace_text *out, const struct trace_state *state);
 void trace_lines_add(struct trace_text *out, const struct trace_state *state,
                      const struct trace_thread *thread,
-                     const struct trace_record *rec);
+                     const struct trace_record *rec,
+                     const struct trace_change *change);
 void trace_lines_dropped(struct trace_text *out,
                          const struct trace_state *state, unsigned long count,
                          LONG64 ns);

@@ -1,6 +1,6 @@
 /* record.h -- from the threads that call to the one that writes
  *
- * For watch/trace.c and this folder only. Each thread puts its records into a
+ * For this folder only. Each thread puts its records into a
  * ring of its own, one thread takes them out of all rings and writes them: so
  * no thread that serves a client waits for a lock or for a disk.
  */
@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#include "watch/trace.h"
+#include "watch/layer.h"
 
 #ifdef TRACE
 
@@ -36,7 +36,13 @@ struct watched {
         TOLD_EVENTS,
         TOLD_REAPED
     } told;
-    enum { FAILS_NEVER, FAILS_MINUS_1, FAILS_ZERO, FAILS_WAIT } fails;
+    enum {
+        FAILS_NEVER,
+        FAILS_MINUS_1,
+        FAILS_ZERO,
+        FAILS_WAIT,
+        FAILS_NOT_0
+    } fails;
     enum {
         WAITS_NOT,
         WAITS_ALWAYS,
@@ -51,18 +57,35 @@ struct watched {
 /* The last one, TRACE_IDS, is of records that are no call. */
 extern const struct watched watched[TRACE_IDS + 1];
 
+/* No call has more arguments, and none tells more by what it writes. Of the
+ * bytes that are sent or received, so many are told. */
+enum { TRACE_NAME_SIZE = 32 };
+enum { TRACE_ARGS = 9, TRACE_OUT = 4, TRACE_TEXT = 16 };
+
+/* Where in the source something is done. */
+struct trace_place {
+    const char *file;
+    const char *function;
+    int line;
+};
+
 /* Of the sets of select() and the events of a wait, so many are kept. */
 enum { TRACE_LIST_MOST = 64 };
 
 enum trace_kind {
-    RECORD_PAD,        /* nothing: the rest of the ring is too short */
-    RECORD_CALL,       /* a call, from its begin to its end */
-    RECORD_WAIT,       /* a call that may wait has begun */
-    RECORD_WOKE,       /* and is over */
-    RECORD_EVENT,      /* trace_event() */
-    RECORD_CONNECTION, /* args[0] is a SOCKET, args[1] its number */
-    RECORD_NAME,       /* args[0] is a handle, source its name */
-    RECORD_THREAD      /* source is the name of this thread */
+    RECORD_PAD,      /* nothing: the rest of the ring is too short */
+    RECORD_CALL,     /* a call, from its begin to its end */
+    RECORD_WAIT,     /* a call that may wait has begun */
+    RECORD_WOKE,     /* and is over */
+    RECORD_DONE,     /* a completion runs: OVERLAPPED, bytes; a routine of the
+                         server, or a callback of the thread pool */
+    RECORD_APC,      /* a function that was queued runs; source begins with its
+                         name */
+    RECORD_LEAVE,    /* a callback has returned to the thread pool */
+    RECORD_NEWCOMER, /* args[0] is a SOCKET, list its peer */
+    RECORD_OPENED,   /* args[0] is a number in the log, list a peer */
+    RECORD_LISTENER, /* args[0] is a SOCKET */
+    RECORD_THREAD    /* text is the name of this thread, if it has one */
 };
 
 struct trace_record {
@@ -113,6 +136,10 @@ struct trace_ring {
     struct trace_thread *thread;
     char bytes[TRACE_RING_SIZE];
 };
+
+/* Argument number `index` of a call, counted from 0, as it stands in the source.
+ * Not terminated. */
+const char *trace_argument(const char *source, unsigned index, size_t *len);
 
 /* All rings, the newest first. */
 extern struct trace_ring *volatile trace_rings;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/net.h"
 #include "watch/state.h"
 
 #ifdef TRACE
@@ -22,6 +23,7 @@ bool trace_failed(const struct trace_record *rec)
     case FAILS_NEVER: return false;
     case FAILS_ZERO: return rec->result == 0;
     case FAILS_WAIT: return (DWORD)rec->result == WAIT_FAILED;
+    case FAILS_NOT_0: return rec->result != 0;
     default: return rec->result == SOCKET_ERROR;
     }
 }
@@ -98,6 +100,67 @@ static void handle_name(struct trace_state *state, ULONG_PTR handle,
     }
 }
 
+/* A name that stands in the source, as argument number `index`. */
+static void handle_named_by(struct trace_state *state,
+                            const struct trace_record *rec, unsigned index)
+{
+    char name[TRACE_NAME_SIZE];
+    size_t len = 0;
+    if (rec->source == NULL)
+        return;
+    const char *from = trace_argument(rec->source, index, &len);
+    snprintf(name, sizeof name, "%.*s", (int)len, from);
+    handle_name(state, rec->args[index], name);
+}
+
+static void connection_number(struct trace_state *state,
+                              struct trace_change *change,
+                              struct trace_handle *h, unsigned long long number)
+{
+    char name[TRACE_NAME_SIZE];
+    snprintf(name, sizeof name, "#%llu", number);
+    handle_name(state, h->handle, name);
+    h->id = number;
+    state->opened = h;
+    state->clients++;
+    change->clients = true;
+}
+
+static void peer_name(const struct trace_record *rec, char *peer)
+{
+    struct sockaddr_storage address = {0};
+    memcpy(&address, rec->list, sizeof(struct sockaddr_in6));
+    net_name(&address, peer, TRACE_PEER_SIZE);
+}
+
+/* A socket has come from accept(), or AcceptEx() is done with it. */
+static void newcomer(struct trace_state *state, struct trace_change *change,
+                     const struct trace_record *rec)
+{
+    struct trace_handle *h = handle_make(state, rec->args[0]);
+    if (h == NULL)
+        return;
+    peer_name(rec, h->peer);
+    state->opened = NULL;
+    if (!state->logged)
+        connection_number(state, change, h, ++state->numbers);
+}
+
+/* Who has this number in the log is known by the peer. */
+static void opened(struct trace_state *state, struct trace_change *change,
+                   const struct trace_record *rec)
+{
+    char peer[TRACE_PEER_SIZE];
+    peer_name(rec, peer);
+    state->opened = NULL;
+    for (struct trace_handle *h = state->handles; h != NULL; h = h->next) {
+        if (h->id == 0 && strcmp(h->peer, peer) == 0) {
+            connection_number(state, change, h, rec->args[0]);
+            break;
+        }
+    }
+}
+
 static void event_owner(struct trace_state *state, ULONG_PTR event,
                         ULONG_PTR sock)
 {
@@ -164,6 +227,10 @@ static struct trace_op *op_begin(struct trace_state *state,
     op->id = rec->id;
     op->began = rec->began;
     snprintf(op->name, sizeof op->name, "%s", s != NULL ? s->name : "");
+    op->routine = NULL;
+    if (rec->source != NULL && rec->args[6] != 0 &&
+        (rec->id == TRACE_WSARecv || rec->id == TRACE_WSASend))
+        op->routine = trace_argument(rec->source, 6, &op->routine_len);
     if (!trace_posted(rec)) {
         op->state = OP_REAPED;
         return NULL;
@@ -175,21 +242,16 @@ static struct trace_op *op_begin(struct trace_state *state,
     return op;
 }
 
-static void op_done(struct trace_state *state, ULONG_PTR ov)
-{
-    struct trace_op *op = trace_op_of(state, ov);
-    if (op != NULL && op->state == OP_PENDING)
-        op->state = OP_DONE;
-}
-
-static struct trace_op *op_reap(struct trace_state *state, ULONG_PTR ov)
+/* The server has been told how it ended. */
+static void op_reap(struct trace_state *state, struct trace_change *change,
+                    ULONG_PTR ov)
 {
     struct trace_op *op = trace_op_of(state, ov);
     if (op == NULL || op->state == OP_REAPED)
-        return NULL;
+        return;
     op->state = OP_REAPED;
     state->pending--;
-    return op;
+    change->ended[change->ended_count++] = op;
 }
 
 /* An event is set when the operation with it is done. */
@@ -230,10 +292,12 @@ struct trace_thread *trace_thread_new(struct trace_state *state, DWORD tid)
     return t;
 }
 
-/* "worker #" becomes "worker 3", when there are two others. */
+/* "worker #" becomes "worker 3", when there are two others. No name is one, too. */
 static void thread_name(struct trace_state *state, struct trace_thread *thread,
                         const char *name)
 {
+    if (name[0] == '\0')
+        name = "thread #";
     size_t len = strcspn(name, "#");
     unsigned number = 1;
     for (const struct trace_thread *t = state->threads; t != NULL; t = t->next)
@@ -285,26 +349,45 @@ static void wait_begun(struct trace_state *state, struct trace_thread *thread,
     }
 }
 
+/* Packets of a port, or results of Registered I/O. */
 static void packets_taken(struct trace_state *state,
+                          struct trace_change *change,
                           const struct trace_record *rec)
 {
     if (rec->id == TRACE_GetQueuedCompletionStatus) {
         state->packets += rec->result || rec->out[2] != 0;
-        op_done(state, rec->out[2]);
+        op_reap(state, change, rec->out[2]);
         return;
     }
-    state->packets += (unsigned long)rec->out[0];
+    if (rec->id == TRACE_GetQueuedCompletionStatusEx)
+        state->packets += (unsigned long)rec->out[0];
     for (unsigned at = 0; at < rec->list_len[0] && at + 3 <= TRACE_LIST_MOST;
          at += 3)
-        op_done(state, rec->list[at]);
+        op_reap(state, change, rec->list[at]);
 }
 
-static struct trace_op *result_asked(struct trace_state *state,
-                                     const struct trace_record *rec)
+/* Of a socket for datagrams that is said: in these servers it is what wakes a
+ * wait. */
+static void socket_made(struct trace_state *state,
+                        const struct trace_record *rec)
 {
-    if (rec->result == FALSE && rec->error == WSA_IO_INCOMPLETE)
-        return NULL;
-    return op_reap(state, rec->args[1]);
+    char name[TRACE_NAME_SIZE];
+    if (trace_failed(rec) || rec->args[1] != SOCK_DGRAM)
+        return;
+    snprintf(name, sizeof name, "datagram %llu",
+             (unsigned long long)rec->result);
+    handle_name(state, (ULONG_PTR)rec->result, name);
+}
+
+/* Until it belongs to a socket, an event has a number. */
+static void event_made(struct trace_state *state,
+                       const struct trace_record *rec)
+{
+    char name[TRACE_NAME_SIZE];
+    if (trace_failed(rec))
+        return;
+    snprintf(name, sizeof name, "event %lu", ++state->events_made);
+    handle_name(state, (ULONG_PTR)rec->result, name);
 }
 
 static void call_made(struct trace_state *state, struct trace_thread *thread,
@@ -329,11 +412,21 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
             op_done_by_event(state, thread->event[rec->result]);
         break;
     case TRACE_GetQueuedCompletionStatus:
-    case TRACE_GetQueuedCompletionStatusEx: packets_taken(state, rec); break;
+    case TRACE_GetQueuedCompletionStatusEx:
+    case TRACE_RIODequeueCompletion: packets_taken(state, change, rec); break;
     case TRACE_WSAGetOverlappedResult:
-        change->ended = result_asked(state, rec);
+        if (rec->result != FALSE || rec->error != WSA_IO_INCOMPLETE)
+            op_reap(state, change, rec->args[1]);
         break;
+    case TRACE_listen:
+        if (!trace_failed(rec))
+            handle_name(state, rec->args[0], "listener");
+        break;
+    case TRACE_WSASocketW: socket_made(state, rec); break;
+    case TRACE_WSACreateEvent: event_made(state, rec); break;
+    case TRACE_PostMessageW: handle_named_by(state, rec, 1); break;
     case TRACE_WSAAsyncSelect:
+        handle_named_by(state, rec, 2);
         h = handle_make(state, rec->args[0]);
         if (h != NULL)
             h->interest = rec->args[3];
@@ -365,32 +458,26 @@ struct trace_change trace_apply(struct trace_state *state,
                                 const struct trace_record *rec)
 {
     struct trace_change change = {0};
-    char name[TRACE_NAME_SIZE];
     switch (rec->kind) {
-    case RECORD_PAD: break;
+    case RECORD_PAD:
+    case RECORD_LEAVE: break;
     case RECORD_WAIT: wait_begun(state, thread, rec); break;
     case RECORD_WOKE:
         thread->depth = rec->depth; /* and it is a call, too */
         /* fall through */
     case RECORD_CALL: call_made(state, thread, rec, &change); break;
-    case RECORD_EVENT:
+    case RECORD_DONE: op_reap(state, &change, rec->args[0]); /* fall through */
+    case RECORD_APC:
         state->apcs_run += rec->depth > 0; /* it runs inside a wait */
-        if (rec->args[0] != 0)
-            change.ended = op_reap(state, rec->args[0]);
         break;
-    case RECORD_CONNECTION:
-        snprintf(name, sizeof name, "#%llu", (unsigned long long)rec->args[1]);
-        handle_name(state, rec->args[0], name);
-        struct trace_handle *h = trace_handle_of(state, rec->args[0]);
-        if (h != NULL) {
-            h->id = rec->args[1];
-            state->clients++;
-            change.clients = true;
-        }
+    case RECORD_NEWCOMER: newcomer(state, &change, rec); break;
+    case RECORD_OPENED: opened(state, &change, rec); break;
+    case RECORD_LISTENER:
+        state->logged = true; /* only our own servers say so */
+        handle_name(state, rec->args[0], "listener");
         break;
-    case RECORD_NAME: handle_name(state, rec->args[0], rec->source); break;
     case RECORD_THREAD:
-        thread_name(state, thread, rec->source);
+        thread_name(state, thread, (const char *)rec->list);
         change.thread_named = true;
         break;
     }

@@ -13,7 +13,7 @@
 
 #include "common/map.h"
 
-enum { TRACE_NAME_SIZE = 32, TRACE_DEPTH_MOST = 4 };
+enum { TRACE_DEPTH_MOST = 4, TRACE_PEER_SIZE = 64 };
 
 /* A handle that has a name: "#17", "listener", "wake". An event has the name
  * of the socket it belongs to. */
@@ -23,6 +23,7 @@ struct trace_handle {
     unsigned long long id; /* of a connection: its number; else 0 */
     ULONG_PTR interest;    /* what was registered with WSAAsyncSelect() */
     char name[TRACE_NAME_SIZE];
+    char peer[TRACE_PEER_SIZE]; /* of a connection */
     struct trace_handle *next;
     struct trace_handle *prev;
 };
@@ -42,6 +43,8 @@ struct trace_op {
     enum trace_op_state state;
     LONG64 began;
     char name[TRACE_NAME_SIZE]; /* of its socket */
+    const char *routine;        /* of the server, as in the source; or NULL */
+    size_t routine_len;
     struct trace_op *next;
     struct trace_op *prev;
 };
@@ -85,10 +88,14 @@ struct trace_state {
     struct trace_thread *threads;
     unsigned long next_op;
     unsigned long clients;
-    unsigned long pending; /* operations in flight */
+    bool logged;                /* the connections have the numbers of a log */
+    unsigned long long numbers; /* given out, when they have not */
+    const struct trace_handle *opened; /* the connection of this record */
+    unsigned long pending;             /* operations in flight */
 
     struct trace_sets asked;
     struct trace_sets answered;
+    unsigned long events_made;
     unsigned long messages; /* taken out of the queue */
     ULONG_PTR message[3];   /* the last one */
     unsigned long apcs_queued;
@@ -102,7 +109,8 @@ struct trace_state {
 /* What one record has changed. The operations stay until the next record. */
 struct trace_change {
     struct trace_op *begun;
-    struct trace_op *ended;
+    struct trace_op *ended[TRACE_LIST_MOST / 3];
+    unsigned ended_count;
     bool clients;
     bool thread_named;
 };

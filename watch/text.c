@@ -128,7 +128,7 @@ static void add_op(struct trace_text *out, const struct trace_state *state,
     else if (h != NULL) /* it is no operation, but has a name */
         trace_add(out, "%s", h->name);
     else
-        trace_add(out, ov == 0 ? "all" : "op ?");
+        trace_add(out, ov == 0 ? "all" : "no operation");
 }
 
 /* So many names of a set are shown in a line. */
@@ -182,15 +182,38 @@ static void add_bytes(struct trace_text *out, const struct trace_record *rec,
     trace_add(out, len > rec->text_len ? "\"..." : "\"");
 }
 
-static void add_source_function(struct trace_text *out, const char *source)
+static void add_as_written(struct trace_text *out,
+                           const struct trace_record *rec, unsigned index)
 {
-    trace_add(out, "%.*s", (int)strcspn(source, ", "), source);
+    size_t len = 0;
+    const char *text =
+        rec->source == NULL ? "" : trace_argument(rec->source, index, &len);
+    trace_add(out, "%.*s", (int)len, text);
 }
 
 static void add_count(struct trace_text *out, unsigned long long count,
                       const char *what)
 {
     trace_add(out, "%llu %s%s", count, what, count == 1 ? "" : "s");
+}
+
+static void add_control_code(struct trace_text *out, DWORD code)
+{
+    static const struct {
+        const char *name;
+        DWORD code;
+    } codes[] = {{"FIONBIO", (DWORD)FIONBIO},
+                 {"SIO_GET_EXTENSION_FUNCTION_POINTER",
+                  (DWORD)SIO_GET_EXTENSION_FUNCTION_POINTER},
+                 {"SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER",
+                  (DWORD)SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER}};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (codes[i].code == code) {
+            trace_add(out, "%s", codes[i].name);
+            return;
+        }
+    }
+    trace_add(out, "0x%08lX", (unsigned long)code);
 }
 
 static void add_number(struct trace_text *out, char letter, ULONG_PTR value)
@@ -202,7 +225,9 @@ static void add_number(struct trace_text *out, char letter, ULONG_PTR value)
     else if (letter == 'c')
         add_count(out, value, "event");
     else if (letter == 'i')
-        trace_add(out, (u_long)value == (u_long)FIONBIO ? "FIONBIO" : "?");
+        add_control_code(out, (DWORD)value);
+    else if (letter == 'y')
+        trace_add(out, value == SOCK_DGRAM ? "SOCK_DGRAM" : "SOCK_STREAM");
     else if (letter == 'd')
         trace_add(out, value == SD_SEND ? "SD_SEND" : "SD_BOTH");
     else if (letter == 'p' && (int)value == SO_UPDATE_ACCEPT_CONTEXT)
@@ -214,9 +239,10 @@ static void add_number(struct trace_text *out, char letter, ULONG_PTR value)
 }
 
 static void add_arg(struct trace_text *out, const struct trace_state *state,
-                    const struct trace_record *rec, char letter,
-                    ULONG_PTR value)
+                    const struct trace_record *rec, unsigned index)
 {
+    char letter = watched[rec->id].args[index];
+    ULONG_PTR value = rec->args[index];
     switch (letter) {
     case 's':
         if (value == 0 || value == INVALID_SOCKET)
@@ -246,7 +272,7 @@ static void add_arg(struct trace_text *out, const struct trace_state *state,
     case 'l': trace_add_mask(out, WSAGETSELECTEVENT(value)); break;
     case 'm': add_message_name(out, state, value); break;
     case 'M': trace_add_message(out, state, rec->out); break;
-    case 'a': add_source_function(out, rec->source); break;
+    case 'a': add_as_written(out, rec, index); break;
     default: add_number(out, letter, value); break;
     }
 }
@@ -260,11 +286,11 @@ void trace_add_args(struct trace_text *out, const struct trace_state *state,
         add_sets(out, state, rec);
         return;
     }
-    for (size_t i = 0; letters[i] != '\0'; i++) {
+    for (unsigned i = 0; letters[i] != '\0'; i++) {
         if (letters[i] == '-')
             continue;
         trace_add(out, "%s", between);
-        add_arg(out, state, rec, letters[i], rec->args[i]);
+        add_arg(out, state, rec, (unsigned)i);
         between = ", ";
     }
 }
@@ -284,6 +310,17 @@ static void add_slot(struct trace_text *out, const struct trace_state *state,
     }
 }
 
+/* "recv of #1, op 33" */
+static void add_whose(struct trace_text *out, const struct trace_state *state,
+                      ULONG_PTR ov)
+{
+    const struct trace_op *op = trace_op_of(state, ov);
+    if (op != NULL)
+        trace_add(out, "%s%s%s, ", trace_op_kind(op->id),
+                  op->name[0] != '\0' ? " of " : "", op->name);
+    add_op(out, state, ov);
+}
+
 /* Four outcomes; docs of GetQueuedCompletionStatus, "Return value". */
 static void add_packet(struct trace_text *out, const struct trace_state *state,
                        const struct trace_record *rec)
@@ -292,7 +329,7 @@ static void add_packet(struct trace_text *out, const struct trace_state *state,
         trace_add(out, "posted packet, key %lu", (unsigned long)rec->out[1]);
         return;
     }
-    add_op(out, state, rec->out[2]);
+    add_whose(out, state, rec->out[2]);
     trace_add(out, ", key %lu, ", (unsigned long)rec->out[1]);
     if (rec->result)
         add_count(out, rec->out[0], "byte");
@@ -304,13 +341,14 @@ static void add_packets(struct trace_text *out, const struct trace_state *state,
                         const struct trace_record *rec)
 {
     unsigned long taken = (unsigned long)rec->out[0];
-    add_count(out, taken, "packet");
+    add_count(out, taken,
+              watched[rec->id].told == TOLD_RESULTS ? "result" : "packet");
     for (unsigned at = 0; at < rec->list_len[0] && at < 3 * SHOWN; at += 3) {
         trace_add(out, at == 0 ? ": " : ", ");
         if (rec->list[at] == 0)
             trace_add(out, "posted, key %lu", (unsigned long)rec->list[at + 1]);
         else
-            add_op(out, state, rec->list[at]);
+            add_whose(out, state, rec->list[at]);
     }
     if (taken > SHOWN)
         trace_add(out, ", +%lu", taken - SHOWN);
@@ -338,13 +376,8 @@ static void add_success(struct trace_text *out, const struct trace_state *state,
     case TOLD_SOCKET:
         trace_add(out, "socket %llu", (unsigned long long)rec->result);
         break;
-    case TOLD_EVENT:
-        trace_add(out, "event %llu", (unsigned long long)rec->result);
-        break;
+    case TOLD_EVENT: trace_add_event(out, state, (ULONG_PTR)rec->result); break;
     case TOLD_SETS: add_sets(out, state, rec); break;
-    case TOLD_RESULTS:
-        add_count(out, (unsigned long long)rec->result, "result");
-        break;
     case TOLD_READY:
         trace_add(out, "%lld ready", (long long)rec->result);
         break;
@@ -363,6 +396,7 @@ static void add_success(struct trace_text *out, const struct trace_state *state,
                   rec->result == WAIT_IO_COMPLETION ? "APCs ran" : "timeout");
         break;
     case TOLD_PACKET: add_packet(out, state, rec); break;
+    case TOLD_RESULTS:
     case TOLD_PACKETS: add_packets(out, state, rec); break;
     case TOLD_EVENTS: trace_add_mask(out, rec->out[0]); break;
     case TOLD_REAPED: add_count(out, rec->out[0], "byte"); break;
@@ -395,12 +429,27 @@ static void pad_to(struct trace_text *out, size_t column)
     while (out->len < column);
 }
 
+void trace_add_what(struct trace_text *out, const struct trace_state *state,
+                    const struct trace_record *rec)
+{
+    if (rec->kind == RECORD_DONE) {
+        const struct trace_op *op = trace_op_of(state, rec->args[0]);
+        trace_add(out, "%s done", op != NULL ? trace_op_kind(op->id) : "it is");
+    } else if (rec->kind == RECORD_APC) {
+        trace_add(out, "APC ");
+        add_as_written(out, rec, 0);
+    } else {
+        trace_add(out, "return to the pool");
+    }
+}
+
 static void add_event(struct trace_text *out, const struct trace_state *state,
                       const struct trace_record *rec, size_t column)
 {
-    trace_add(out, "* %s", rec->source);
-    if (rec->args[0] == 0)
-        return; /* an APC */
+    trace_add(out, "* ");
+    trace_add_what(out, state, rec);
+    if (rec->kind != RECORD_DONE)
+        return;
     trace_add(out, ", ");
     add_op(out, state, rec->args[0]);
     pad_to(out, column);
@@ -410,10 +459,29 @@ static void add_event(struct trace_text *out, const struct trace_state *state,
         add_count(out, rec->args[1], "byte");
 }
 
-bool trace_has_line(const struct trace_record *rec)
+bool trace_has_line(const struct trace_state *state,
+                    const struct trace_record *rec)
 {
-    return rec->kind != RECORD_THREAD && rec->kind != RECORD_NAME &&
+    if (rec->kind == RECORD_NEWCOMER || rec->kind == RECORD_OPENED)
+        return state->opened != NULL;
+    return rec->kind != RECORD_THREAD && rec->kind != RECORD_LISTENER &&
            (rec->kind != RECORD_WOKE || rec->id != TRACE_DispatchMessageW);
+}
+
+const char *trace_function(const struct trace_state *state,
+                           const struct trace_record *rec, size_t *len)
+{
+    const struct trace_op *op = NULL;
+    if (rec->kind == RECORD_DONE)
+        op = trace_op_of(state, rec->args[0]);
+    if (op != NULL && op->routine != NULL) {
+        *len = op->routine_len;
+        return op->routine;
+    }
+    if (rec->kind == RECORD_APC && rec->source != NULL)
+        return trace_argument(rec->source, 0, len);
+    *len = rec->place.function != NULL ? strlen(rec->place.function) : 0;
+    return rec->place.function;
 }
 
 static void add_place(struct trace_text *out, const struct trace_state *state,
@@ -422,9 +490,13 @@ static void add_place(struct trace_text *out, const struct trace_state *state,
 {
     char place[64] = "";
     LONG64 ns = rec->kind == RECORD_WOKE ? rec->ended : rec->began;
-    if (rec->kind != RECORD_CONNECTION)
-        snprintf(place, sizeof place, "%s:%d", rec->place.function,
+    size_t len = 0;
+    const char *function = trace_function(state, rec, &len);
+    if (rec->place.line != 0)
+        snprintf(place, sizeof place, "%.*s:%d", (int)len, function,
                  rec->place.line);
+    else
+        snprintf(place, sizeof place, "%.*s", (int)len, function);
     trace_add(out, "%11.3f  %-9s %-22s %*s", trace_us(state, ns) / 1000,
               thread->name, place, 2 * (int)rec->depth, "");
 }
@@ -461,10 +533,15 @@ void trace_add_line(struct trace_text *out, const struct trace_state *state,
         pad_to(out, column);
         trace_add_result(out, state, rec);
         break;
-    case RECORD_EVENT: add_event(out, state, rec, column); break;
-    case RECORD_CONNECTION:
-        trace_add(out, "socket %llu is #%lu", (unsigned long long)rec->args[0],
-                  (unsigned long)rec->args[1]);
+    case RECORD_DONE:
+    case RECORD_APC:
+    case RECORD_LEAVE: add_event(out, state, rec, column); break;
+    case RECORD_NEWCOMER:
+    case RECORD_OPENED:
+        if (state->opened != NULL)
+            trace_add(out, "socket %llu is %s, %s",
+                      (unsigned long long)state->opened->handle,
+                      state->opened->name, state->opened->peer);
         break;
     default: break;
     }

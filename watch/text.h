@@ -1,6 +1,6 @@
 /* text.h -- records in words
  *
- * For watch/trace.c and this folder only. All of these put text into a buffer
+ * For this folder only. All of these put text into a buffer
  * that grows.
  */
 #ifndef WATCH_TEXT_H
@@ -46,10 +46,19 @@ void trace_add_args(struct trace_text *out, const struct trace_state *state,
 void trace_add_result(struct trace_text *out, const struct trace_state *state,
                       const struct trace_record *rec);
 
+/* What happened that is no call: "recv done", "APC worker_add". */
+void trace_add_what(struct trace_text *out, const struct trace_state *state,
+                    const struct trace_record *rec);
+
+/* The function of the program in which it happened, or NULL. Not terminated. */
+const char *trace_function(const struct trace_state *state,
+                           const struct trace_record *rec, size_t *len);
+
 /* What --trace begins with, and a line of it. Some records have no line. The
  * line for calls that were left out names the last of them. */
 void trace_add_heading(struct trace_text *out);
-bool trace_has_line(const struct trace_record *rec);
+bool trace_has_line(const struct trace_state *state,
+                    const struct trace_record *rec);
 void trace_add_left_out(struct trace_text *out, const struct trace_state *state,
                         const struct trace_thread *thread,
                         const struct trace_record *rec, unsigned long count);

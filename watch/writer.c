@@ -9,11 +9,12 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/utf8.h"
-#include "watch/trace.h"
+#include "watch/layer.h"
 
 #ifdef TRACE
 
 #include "watch/json.h"
+#include "watch/real.h"
 
 /* How long the end of the process waits for a writer that gets nothing done,
  * because nobody reads our standard error any more. */
@@ -130,13 +131,13 @@ static void write_record(struct trace_thread *thread,
                          const struct trace_record *rec)
 {
     struct trace_change change = trace_apply(&state, thread, rec);
-    if (narration.file != NULL && trace_has_line(rec) &&
+    if (narration.file != NULL && trace_has_line(&state, rec) &&
         !is_repeated(thread, rec))
         trace_add_line(&narration.text, &state, thread, rec);
     if (file.file != NULL && events)
         trace_events_add(&file.text, &state, thread, rec, &change);
     else if (file.file != NULL)
-        trace_lines_add(&file.text, &state, thread, rec);
+        trace_lines_add(&file.text, &state, thread, rec, &change);
     trace_forget(&state, rec);
     records++;
     if (narration.text.len >= WRITE_SIZE)
@@ -240,7 +241,7 @@ static unsigned __stdcall writer_main(void *arg)
         InterlockedExchange(&asleep, TRUE);
         struct trace_ring *ring;
         if (!ending && next_record(&ring, false) == NULL)
-            WaitForSingleObject(wake, INFINITE);
+            REAL(WaitForSingleObject)(wake, INFINITE);
         InterlockedExchange(&asleep, FALSE);
         bool last = ending;
         drain(last);
@@ -276,7 +277,7 @@ static void writer_end(void)
     LONG64 before;
     do
         before = records;
-    while (WaitForSingleObject(ended, END_PATIENCE_MS) == WAIT_TIMEOUT &&
+    while (REAL(WaitForSingleObject)(ended, END_PATIENCE_MS) == WAIT_TIMEOUT &&
            records != before);
 }
 

@@ -25,7 +25,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -70,7 +70,6 @@ static void conn_close(struct conn *c, int err);
 static unsigned __stdcall accept_main(void *arg)
 {
     struct server *srv = arg;
-    trace_thread("acceptor");
     while (!srv->stopping) {
         struct sockaddr_storage peer;
         int len = sizeof peer;
@@ -99,7 +98,6 @@ static unsigned __stdcall conn_main(void *arg)
 {
     struct conn *c = arg;
     int err = 0;
-    trace_thread("client #");
     while (on_readable(c, &err))
         continue;
     conn_close(c, err);
@@ -141,7 +139,6 @@ static void conn_open(struct server *srv, SOCKET sock,
     InterlockedIncrement(&srv->clients);
     ReleaseSRWLockExclusive(&srv->lock);
     log_opened(&c->log, peer);
-    trace_connection(sock, c->log.number);
     if (ResumeThread(thread) == (DWORD)-1)
         die_call("ResumeThread", GetLastError());
     CloseHandle(thread);
@@ -232,7 +229,6 @@ static void server_start(struct server *srv)
     if (srv->stop_asked == NULL)
         die_call("CreateEventW", GetLastError());
     srv->listener = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
     srv->acceptor = (HANDLE)_beginthreadex(NULL, 0, accept_main, srv, 0, NULL);
     if (srv->acceptor == NULL)
         die_call("_beginthreadex", GetLastError());
@@ -290,7 +286,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -300,6 +295,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

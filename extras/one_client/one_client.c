@@ -23,7 +23,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -73,7 +73,6 @@ static void server_run(struct server *srv)
         if (sock != INVALID_SOCKET) {
             net_no_inherit(sock);
             log_opened(&log, &peer);
-            trace_connection(sock, log.number);
             srv->waits_for = sock;
             err = echo(srv, sock, &log);
             srv->waits_for = srv->listener;
@@ -106,7 +105,6 @@ static const struct model model = {
 static void server_start(struct server *srv)
 {
     srv->listener = srv->waits_for = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
     srv->threads = 1;
 }
 
@@ -142,7 +140,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -152,6 +149,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

@@ -25,7 +25,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -115,7 +115,6 @@ static void conn_open(struct server *srv, SOCKET sock,
     srv->conns = c;
     srv->count++;
     log_opened(&c->log, peer);
-    trace_connection(sock, c->log.number);
     return;
 
 refuse:
@@ -252,7 +251,6 @@ static void server_start(struct server *srv)
 {
     u_long on = 1;
     srv->listener = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
     if (ioctlsocket(srv->listener, (long)FIONBIO, &on) == SOCKET_ERROR)
         die_call("ioctlsocket", WSAGetLastError());
     srv->threads = 1;
@@ -284,7 +282,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -294,6 +291,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

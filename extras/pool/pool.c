@@ -22,7 +22,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -168,7 +168,6 @@ static struct conn *take(struct server *srv)
 static unsigned __stdcall worker_main(void *arg)
 {
     struct server *srv = arg;
-    trace_thread("worker #");
     for (struct conn *c; (c = take(srv)) != NULL; hand_back(srv, c))
         if (c->state == CONN_SENDING)
             on_writable(c);
@@ -301,7 +300,6 @@ static void conn_open(struct server *srv, SOCKET sock,
     c->slot = srv->count;
     slot_add(srv, sock, c);
     log_opened(&c->log, peer);
-    trace_connection(sock, c->log.number);
     return;
 
 refuse:
@@ -469,7 +467,6 @@ static SOCKET open_wake_socket(void)
         die_call("getsockname of the wake socket", WSAGetLastError());
     if (connect(sock, (struct sockaddr *)&self, len) == SOCKET_ERROR)
         die_call("connect of the wake socket", WSAGetLastError());
-    trace_name(sock, "wake");
     return sock;
 }
 
@@ -501,7 +498,6 @@ static void server_start(struct server *srv)
     InitializeConditionVariable(&srv->filled);
     srv->wake = open_wake_socket();
     srv->listener = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
 
     /* A client may leave between WSAPoll() and accept(): a blocking accept()
      * would then wait for the next one, and everybody with it. */
@@ -564,7 +560,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -574,6 +569,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

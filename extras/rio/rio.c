@@ -29,8 +29,8 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "extras/rio/registered_io.h"
-#include "watch/trace_winsock.h"
+#include "common/registered_io.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -399,7 +399,6 @@ static void conn_open(struct server *srv, SOCKET sock,
         goto refuse;
     }
     log_opened(&c->log, peer);
-    trace_connection(sock, c->log.number);
     InterlockedIncrement(&srv->live);
     conn_post_recv(srv, c);
     ReleaseSRWLockExclusive(&q->lock);
@@ -483,7 +482,6 @@ static void on_accept(struct server *srv, struct accept_op *a, DWORD err)
     struct sockaddr_storage peer;
     int peer_len = sizeof peer;
     BOOL on = TRUE;
-    trace_event("accept done", &a->ov, 0, err);
 
     /* Until this call the socket is only half connected on Windows: shutdown()
      * and getpeername() fail, and no option of the listener is inherited. Wine
@@ -577,7 +575,6 @@ static void conn_post_send(struct server *srv, struct conn *c)
 
 static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
 {
-    trace_event("recv done", c, len, err);
     if (err != 0 || len == 0) {
         /* On 0 bytes the client will say no more, and all that it said is back
          * with it: nothing is received while bytes are owed. */
@@ -594,7 +591,6 @@ static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
  * so many words: count, and ask again for what is left. */
 static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err)
 {
-    trace_event("send done", c, len, err);
     if (err != 0) {
         conn_close(srv, c, err);
         return;
@@ -724,7 +720,6 @@ static void find_rio(struct server *srv)
 static unsigned __stdcall worker_main(void *arg)
 {
     struct server *srv = arg;
-    trace_thread("worker #");
     worker_run(srv);
     return 0;
 }
@@ -744,7 +739,6 @@ static void start_queues(struct server *srv)
         told.Iocp.CompletionKey = (void *)(ULONG_PTR)KEY_QUEUE;
         told.Iocp.Overlapped = &q->ov;
         InitializeSRWLock(&q->lock);
-        trace_name((ULONG_PTR)&q->ov, "queue");
         q->size = QUEUE_SIZE;
         q->results = srv->rio.RIOCreateCompletionQueue(q->size, &told);
         if (q->results == RIO_INVALID_CQ)
@@ -789,10 +783,8 @@ static void server_start(struct server *srv)
     srv->wake = WSACreateEvent();
     if (srv->wake == WSA_INVALID_EVENT)
         die_call("WSACreateEvent", WSAGetLastError());
-    trace_name((ULONG_PTR)srv->wake, "wake");
     find_rio(srv);
     srv->listener = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
     srv->accept_ex = find_accept_ex(srv->listener);
     if (CreateIoCompletionPort((HANDLE)srv->listener, srv->port, KEY_LISTENER,
                                0) == NULL)
@@ -874,7 +866,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -884,6 +875,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

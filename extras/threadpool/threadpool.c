@@ -22,7 +22,7 @@
 #include "common/log.h"
 #include "common/net.h"
 #include "common/stop.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 /* ---- 1. types ---------------------------------------------------------- */
 
@@ -134,9 +134,7 @@ static void CALLBACK accept_done(PTP_CALLBACK_INSTANCE instance, void *arg,
 {
     struct server *srv = arg;
     struct accept_op *a = CONTAINING_RECORD(ov, struct accept_op, ov);
-    trace_callback("worker #");
     on_accept(srv, a, error == 0 ? 0 : why_failed(srv->listener, ov));
-    trace_callback_end();
     (void)instance, (void)len, (void)io;
 }
 
@@ -145,13 +143,11 @@ static void CALLBACK conn_done(PTP_CALLBACK_INSTANCE instance, void *arg,
 {
     struct server *srv = arg;
     struct conn *c = CONTAINING_RECORD(ov, struct conn, ov);
-    trace_callback("worker #");
     DWORD err = error == 0 ? 0 : why_failed(c->sock, ov);
     if (c->state == CONN_RECEIVING)
         on_recv(srv, c, (DWORD)len, err);
     else
         on_sent(srv, c, (DWORD)len, err);
-    trace_callback_end();
     (void)instance, (void)io;
 }
 
@@ -224,7 +220,6 @@ static void conn_open(struct server *srv, SOCKET sock,
         goto refuse;
     }
     log_opened(&c->log, peer);
-    trace_connection(sock, c->log.number);
     InterlockedIncrement(&srv->live);
     AcquireSRWLockExclusive(&srv->lock);
     c->next = srv->conns;
@@ -309,7 +304,6 @@ static void on_accept(struct server *srv, struct accept_op *a, DWORD err)
     struct sockaddr_storage peer;
     int peer_len = sizeof peer;
     BOOL on = TRUE;
-    trace_event("accept done", &a->ov, 0, err);
 
     /* Until this call the socket is only half connected on Windows: shutdown()
      * and getpeername() fail, and no option of the listener is inherited. Wine
@@ -424,7 +418,6 @@ static void conn_post_send(struct server *srv, struct conn *c)
 
 static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
 {
-    trace_event("recv done", &c->ov, len, err);
     if (err != 0 || len == 0) {
         /* On 0 bytes the client will say no more, and all that it said is back
          * with it: nothing is received while bytes are owed. */
@@ -441,7 +434,6 @@ static void on_recv(struct server *srv, struct conn *c, DWORD len, DWORD err)
  * so many words: count, and ask again for what is left. */
 static void on_sent(struct server *srv, struct conn *c, DWORD len, DWORD err)
 {
-    trace_event("send done", &c->ov, len, err);
     if (err != 0) {
         conn_close(srv, c, err);
         return;
@@ -588,9 +580,7 @@ static void server_start(struct server *srv)
     srv->wake = WSACreateEvent();
     if (srv->wake == WSA_INVALID_EVENT)
         die_call("WSACreateEvent", WSAGetLastError());
-    trace_name((ULONG_PTR)srv->wake, "wake");
     srv->listener = net_listen(&srv->args);
-    trace_name(srv->listener, "listener");
     srv->accept_ex = find_accept_ex(srv->listener);
     start_pool(srv);
     srv->accept_io =
@@ -660,7 +650,6 @@ int main(int argc, char **argv)
     console_begin();
     net_start();
     log_begin(&model, &srv.args);
-    trace_begin(model.name, srv.args.trace, srv.args.trace_file);
 
     server_start(&srv);
     stop_begin(server_wake, &srv, srv.args.stop_on_eof);
@@ -670,6 +659,6 @@ int main(int argc, char **argv)
     server_stop(&srv);
 
     net_stop();
-    trace_summary(log_summary());
+    log_summary();
     return EXIT_STOPPED;
 }

@@ -183,15 +183,17 @@ def same_accept(models):
 
 def trace_last(models):
     for name, model in models.items():
-        if model.includes()[-1:] != ['"watch/trace_winsock.h"']:
+        if model.includes()[-1:] != ['"watch/watch.h"']:
             yield f"{name}: the last include is {model.includes()[-1:]}"
 
 
 def traced_calls(text):
-    """(name, arguments) of every call that trace_winsock.h follows."""
-    header = (ROOT / "watch" / "trace_winsock.h").read_text(encoding="ascii")
-    names = re.findall(r"^#define (\w+)\(\.\.\.\)", header, re.MULTILINE)
-    names = [name for name in names if not name.startswith("TRACE_")]
+    """(name, arguments) of every call that watch.h follows."""
+    rows = (ROOT / "watch" / "calls.h").read_text(encoding="ascii")
+    names = re.findall(r"^CALL(?:_VOID|_NONE|_POINTER\(\w+, |)\(?(\w+)", rows,
+                       re.MULTILINE)
+    if not {"recv", "accept_ex", "WSACreateEvent"} <= set(names):
+        fail(f"not the rows of calls.h: {names}")
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL)
     for match in re.finditer(rf"\b({'|'.join(names)})\(", text):
         depth, end = 1, match.end()
@@ -202,8 +204,9 @@ def traced_calls(text):
 
 
 def no_effects(models):
-    """Tracing looks at the arguments once more: to look must change nothing.
-    Names in capitals are macros of Windows, which only compute."""
+    """The place of a call is noted before its arguments are computed, so no
+    argument may call anything. Names in capitals are macros of Windows, which
+    only compute."""
     for name, model in models.items():
         for call, arguments in traced_calls("\n".join(model.lines)):
             if re.search(r"\+\+|--|(?<![=!<>])=(?!=)", arguments) or \
@@ -237,7 +240,7 @@ RULES = {
     banners: "the banners are the same, in the same order",
     equal_parts: "what is the same in all six is the same in all six",
     same_accept: "where the main thread accepts, it accepts alike",
-    trace_last: "trace_winsock.h is the last include",
+    trace_last: "watch.h is the last include",
     no_effects: "no argument of a traced call has an effect of its own",
     lengths: f"no function is longer than {LONGEST} lines",
     short_ones: "what is meant to be short is short",
@@ -309,11 +312,11 @@ PLANTED = [
      lambda t: t.replace("    net_no_inherit(sock);\n",
                          "    net_no_inherit(sock);\n    count++;\n", 1)),
     (trace_last, "select",
-     lambda t: t.replace('#include "watch/trace_winsock.h"',
-                         '#include "watch/trace_winsock.h"\n'
+     lambda t: t.replace('#include "watch/watch.h"',
+                         '#include "watch/watch.h"\n'
                          '#include <stdio.h>', 1)),
     (trace_last, "eventselect",
-     lambda t: t.replace('#include "watch/trace_winsock.h"\n', "", 1)),
+     lambda t: t.replace('#include "watch/watch.h"\n', "", 1)),
     (no_effects, "select",
      lambda t: t.replace("c->len - c->sent, 0)", "c->len - c->sent++, 0)")),
     (no_effects, "iocp",

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "extras/rio/registered_io.h"
+#include "common/registered_io.h"
 #include "tests/servers/rio_provider/rio_provider.h"
 
 /* ---- what there is ------------------------------------------------------- */

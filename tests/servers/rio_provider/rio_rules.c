@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "extras/rio/registered_io.h"
+#include "common/registered_io.h"
 #include "tests/servers/rio_provider/rio_provider.h"
 
 enum { KEY = 7, BYTES = 65536, PART = 4096 };

@@ -40,7 +40,7 @@ SANITIZE = ["-g", "-O1", "-fno-omit-frame-pointer",
 # Windows: formats that fit only one of them are errors.
 COMPILE = ["winegcc", "-mno-cygwin", "-std=gnu11", "-fshort-wchar",
            "-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-DTRACE",
-           f"-I{HERE}/include", "-I."]
+           f"-I{HERE}/include", "-I.", "-Ibuild/include"]
 LINK = ["winegcc", "-mno-cygwin", *SANITIZE]
 LIBS = ["-lws2_32", "-lmswsock", "-luser32", "-lgdi32"]
 

@@ -22,9 +22,11 @@
 
 #include "common/err.h"
 #include "common/net.h"
-#include "watch/trace_winsock.h"
+#include "watch/watch.h"
 
 #ifdef TRACE
+
+#include "watch/call.h"
 
 enum { FLOOD_THREADS = 4, FLOOD_CALLS = 20000 };
 
@@ -46,7 +48,6 @@ static SOCKET leave_pending(OVERLAPPED *ov, WSABUF *room)
                              WSA_FLAG_OVERLAPPED);
     if (sock == INVALID_SOCKET)
         die_call("WSASocketW", WSAGetLastError());
-    trace_connection(sock, 1);
     if (bind(sock, (struct sockaddr *)&self, sizeof self) == SOCKET_ERROR)
         die_call("bind", WSAGetLastError());
     if (WSARecv(sock, room, 1, NULL, &flags, ov, NULL) != SOCKET_ERROR ||
@@ -73,7 +74,6 @@ static void CALLBACK crash(ULONG_PTR arg)
 static unsigned __stdcall die(void *arg)
 {
     (void)arg;
-    trace_thread("worker #");
     die_call("recv", WSAENETDOWN);
 }
 
@@ -81,7 +81,6 @@ static unsigned __stdcall flood(void *arg)
 {
     WSAEVENT event = make_event();
     (void)arg;
-    trace_thread("worker #");
     for (int i = 0; i < FLOOD_CALLS; i++) {
         if (!WSASetEvent(event))
             die_call("WSASetEvent", WSAGetLastError());
@@ -143,7 +142,6 @@ static bool errors_are_same(WSAEVENT event)
     good = same("WSASetEvent", WSASetEvent(event), TRUE) && good;
     good = same("no error", GetLastError(), 4711) && good;
     SetLastError(4712);
-    trace_event("nothing", NULL, 0, 0);
     return same("an event's", GetLastError(), 4712) && good;
 }
 
@@ -159,13 +157,12 @@ static void errors(void)
  * one only says so. */
 static void nested(void)
 {
-    struct trace_call outer;
-    trace_enter(&outer, TRACE_shutdown, TRACE_HERE, "1, 2",
-                (const ULONG_PTR[TRACE_ARGS]){1, 2});
+    struct trace_call outer = {.args = {1, 2}};
+    call_begins(&outer, TRACE_shutdown);
     WSAEVENT event = make_event();
     WSACloseEvent(event);
     SleepEx(INFINITE, TRUE); /* the test ends us */
-    trace_leave(&outer, 0);
+    call_ends(&outer, 0);
 }
 
 static void crash_in_a_wait(void)

@@ -1,0 +1,359 @@
+/* wrappers.c -- the functions that stand in the place of Windows' own */
+#include "common/win.h"
+
+#include <process.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "watch/layer.h"
+
+#ifdef TRACE
+
+#include "watch/call.h"
+#include "watch/real.h"
+
+/* ---- functions of the program that the system calls ------------------------ */
+
+/* They are called by functions of ours, which first say so. `w` holds the
+ * arguments of the call on their way to Windows. Without memory the system gets
+ * the program's own function, and is not watched there. */
+
+/* A completion routine runs on the thread that began the operation, so each
+ * thread remembers its own. */
+static void CALLBACK routine(DWORD error, DWORD len, OVERLAPPED *ov,
+                             DWORD flags)
+{
+    struct map *routines = &caller_mine()->routines;
+    LPWSAOVERLAPPED_COMPLETION_ROUTINE theirs =
+        (LPWSAOVERLAPPED_COMPLETION_ROUTINE)(ULONG_PTR)map_get(routines,
+                                                               (ULONG_PTR)ov);
+    map_remove(routines, (ULONG_PTR)ov);
+    call_done(ov, len, error);
+    theirs(error, len, ov, flags);
+}
+
+static void routine_put(struct trace_call *call, ULONG_PTR *w)
+{
+    if (w[6] == 0 || call->mine == NULL)
+        return;
+    map_remove(&call->mine->routines, w[5]);
+    if (map_put(&call->mine->routines, w[5], (void *)w[6]))
+        w[6] = (ULONG_PTR)routine;
+}
+
+/* Nothing was begun, so nothing comes. */
+static void routine_refused(struct trace_call *call, LONG_PTR result)
+{
+    if (call->args[6] != 0 && call->mine != NULL && result == SOCKET_ERROR &&
+        WSAGetLastError() != WSA_IO_PENDING)
+        map_remove(&call->mine->routines, call->args[5]);
+}
+
+struct apc {
+    PAPCFUNC theirs;
+    ULONG_PTR arg;
+    const char *source;
+};
+
+static void CALLBACK apc(ULONG_PTR arg)
+{
+    struct apc apc = *(struct apc *)arg;
+    free((struct apc *)arg);
+    call_apc(apc.source);
+    apc.theirs(apc.arg);
+}
+
+static void apc_put(struct trace_call *call, ULONG_PTR *w)
+{
+    struct apc *one = trace_on ? malloc(sizeof *one) : NULL;
+    if (one == NULL)
+        return;
+    *one = (struct apc){(PAPCFUNC)w[0], w[2], call->source};
+    w[0] = (ULONG_PTR)apc;
+    w[2] = (ULONG_PTR)one;
+}
+
+struct start {
+    watch_start *theirs;
+    void *arg;
+    char name[TRACE_NAME_SIZE];
+};
+
+static unsigned __stdcall start(void *arg)
+{
+    struct start start = *(struct start *)arg;
+    free(arg);
+    char name[TRACE_NAME_SIZE + 2];
+    snprintf(name, sizeof name, "%s #", start.name);
+    call_thread(name);
+    return start.theirs(start.arg);
+}
+
+/* A thread that begins in worker_main() is called worker. */
+static void name_of(const char *source, char *name, size_t size)
+{
+    size_t len = 0;
+    const char *from = trace_argument(source, 2, &len);
+    const char *end = strstr(from, "_main");
+    if (end != NULL && (size_t)(end - from) < len)
+        len = (size_t)(end - from);
+    snprintf(name, size, "%.*s", (int)len, from);
+}
+
+static void start_put(const struct trace_call *call, ULONG_PTR *w)
+{
+    struct start *one =
+        trace_on && call->source != NULL ? malloc(sizeof *one) : NULL;
+    if (one == NULL)
+        return;
+    one->theirs = (watch_start *)w[2];
+    one->arg = (void *)w[3];
+    name_of(call->source, one->name, sizeof one->name);
+    w[2] = (ULONG_PTR)start;
+    w[3] = (ULONG_PTR)one;
+}
+
+static trace_wake *stop_wake;
+
+static void stop_ours(void *arg)
+{
+    call_thread("stop");
+    stop_wake(arg);
+}
+
+trace_wake *trace_stop(trace_wake *wake)
+{
+    stop_wake = wake;
+    return stop_ours;
+}
+
+/* ---- the thread pool ------------------------------------------------------- */
+
+/* What belongs to a PTP_IO. It goes when the object is closed and no callback is
+ * to come any more: the object itself does so, too. Source: CloseThreadpoolIo
+ * function. */
+struct pool_io {
+    PTP_WIN32_IO_CALLBACK theirs;
+    void *arg;
+    volatile LONG held; /* interlocked: by the object, and by each callback */
+};
+
+static SRWLOCK pool_lock = SRWLOCK_INIT;
+static struct map pool_ios; /* under pool_lock: PTP_IO -> struct pool_io */
+
+static struct pool_io *pool_io_of(ULONG_PTR io, bool take)
+{
+    AcquireSRWLockExclusive(&pool_lock);
+    struct pool_io *one = map_get(&pool_ios, io);
+    if (take && one != NULL)
+        map_remove(&pool_ios, io);
+    ReleaseSRWLockExclusive(&pool_lock);
+    return one;
+}
+
+static void pool_release(struct pool_io *one)
+{
+    if (one != NULL && InterlockedDecrement(&one->held) == 0)
+        free(one);
+}
+
+static void CALLBACK pool_callback(PTP_CALLBACK_INSTANCE instance, void *arg,
+                                   void *ov, ULONG error, ULONG_PTR len,
+                                   PTP_IO io)
+{
+    struct pool_io *one = arg;
+    call_pool(ov, (DWORD)len, error);
+    one->theirs(instance, one->arg, ov, error, len, io);
+    call_pool_leaves();
+    pool_release(one);
+}
+
+static void pool_begins(struct trace_call *call, ULONG_PTR *w)
+{
+    struct pool_io *one;
+    switch (call->id) {
+    case TRACE_CreateThreadpoolIo:
+        one = malloc(sizeof *one);
+        if (one == NULL)
+            return;
+        *one = (struct pool_io){(PTP_WIN32_IO_CALLBACK)w[1], (void *)w[2], 1};
+        w[1] = (ULONG_PTR)pool_callback;
+        w[2] = (ULONG_PTR)one;
+        break;
+    case TRACE_StartThreadpoolIo:
+        one = pool_io_of(w[0], false);
+        if (one != NULL)
+            InterlockedIncrement(&one->held);
+        break;
+    case TRACE_CancelThreadpoolIo: pool_release(pool_io_of(w[0], false)); break;
+    case TRACE_CloseThreadpoolIo: pool_release(pool_io_of(w[0], true)); break;
+    default: break;
+    }
+}
+
+/* A pool_io that could not be kept is never released: its object may still be
+ * used. */
+static void pool_made(const ULONG_PTR *w, LONG_PTR result)
+{
+    if (w[1] != (ULONG_PTR)pool_callback)
+        return;
+    if (result == 0) {
+        free((struct pool_io *)w[2]);
+        return;
+    }
+    AcquireSRWLockExclusive(&pool_lock);
+    (void)map_put(&pool_ios, (ULONG_PTR)result, (void *)w[2]);
+    ReleaseSRWLockExclusive(&pool_lock);
+}
+
+/* ---- calls through pointers ------------------------------------------------ */
+
+/* What WSAIoctl() gave to the program, which has our functions instead. All
+ * sockets of a program have one provider. */
+static struct {
+#define CALL(...)
+#define CALL_VOID(...)
+#define CALL_NONE(...)
+#define CALL_POINTER(name, pointer, result, types, ...)                        \
+    result(WSAAPI *name) types;
+#include "watch/calls.h"
+} given;
+
+#define SWAP(where, name)                                                      \
+    do {                                                                       \
+        given.name = (where);                                                  \
+        (where) = watch_##name;                                                \
+    } while (0)
+
+static void pointers_given(const struct trace_call *call, LONG_PTR result)
+{
+    static const GUID accept_ex = WSAID_ACCEPTEX;
+    static const GUID rio = WSAID_MULTIPLE_RIO;
+    const GUID *id = (const GUID *)call->args[2];
+    if (result == SOCKET_ERROR || call->args[3] != sizeof *id)
+        return;
+    if (call->args[1] == (DWORD)SIO_GET_EXTENSION_FUNCTION_POINTER &&
+        memcmp(id, &accept_ex, sizeof *id) == 0) {
+        LPFN_ACCEPTEX *where = (LPFN_ACCEPTEX *)call->args[4];
+        SWAP(*where, AcceptEx);
+    } else if (call->args[1] ==
+                   (DWORD)SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER &&
+               memcmp(id, &rio, sizeof *id) == 0) {
+        RIO_EXTENSION_FUNCTION_TABLE *table =
+            (RIO_EXTENSION_FUNCTION_TABLE *)call->args[4];
+        SWAP(table->RIOReceive, RIOReceive);
+        SWAP(table->RIOSend, RIOSend);
+        SWAP(table->RIODequeueCompletion, RIODequeueCompletion);
+        SWAP(table->RIONotify, RIONotify);
+    }
+}
+
+/* ---- every call ------------------------------------------------------------ */
+
+/* `w` are the arguments on their way to Windows. False: the call is not to be
+ * made, and call->instead is what it gives, with the last error. */
+static bool begins(struct trace_call *call, enum trace_id id, ULONG_PTR *w,
+                   size_t size)
+{
+    library_begin();
+    memset(call->args, 0, sizeof call->args);
+    memcpy(call->args, w, size);
+    call_begins(call, id);
+    switch (id) {
+    case TRACE_WSARecv:
+    case TRACE_WSASend: routine_put(call, w); break;
+    case TRACE_QueueUserAPC: apc_put(call, w); break;
+    case TRACE__beginthreadex: start_put(call, w); break;
+    default: pool_begins(call, w); break;
+    }
+    return true;
+}
+
+/* What the program gets. */
+static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
+                     LONG_PTR result)
+{
+    DWORD error = GetLastError();
+    switch (call->id) {
+    case TRACE_WSARecv:
+    case TRACE_WSASend: routine_refused(call, result); break;
+    case TRACE_QueueUserAPC:
+        if (result == 0 && w[0] == (ULONG_PTR)apc)
+            free((struct apc *)w[2]);
+        break;
+    case TRACE__beginthreadex:
+        if (result == 0 && w[2] == (ULONG_PTR)start)
+            free((struct start *)w[3]);
+        break;
+    case TRACE_CreateThreadpoolIo: pool_made(w, result); break;
+    case TRACE_WSAIoctl: pointers_given(call, result); break;
+    default: break;
+    }
+    SetLastError(error);
+    call_ends(call, result);
+    return result;
+}
+
+/* The arguments as words, and as what they were. */
+#define WORDS(...)                    WATCH_PASTE(W, WATCH_COUNT(__VA_ARGS__))
+#define W1                            (ULONG_PTR) a0
+#define W2                            W1, (ULONG_PTR)a1
+#define W3                            W2, (ULONG_PTR)a2
+#define W4                            W3, (ULONG_PTR)a3
+#define W5                            W4, (ULONG_PTR)a4
+#define W6                            W5, (ULONG_PTR)a5
+#define W7                            W6, (ULONG_PTR)a6
+#define W8                            W7, (ULONG_PTR)a7
+#define W9                            W8, (ULONG_PTR)a8
+#define VALUES(...)                   WATCH_PASTE(V, WATCH_COUNT(__VA_ARGS__))(__VA_ARGS__)
+#define V1(a)                         (a) w[0]
+#define V2(a, b)                      V1(a), (b)w[1]
+#define V3(a, b, c)                   V2(a, b), (c)w[2]
+#define V4(a, b, c, d)                V3(a, b, c), (d)w[3]
+#define V5(a, b, c, d, e)             V4(a, b, c, d), (e)w[4]
+#define V6(a, b, c, d, e, f)          V5(a, b, c, d, e), (f)w[5]
+#define V7(a, b, c, d, e, f, g)       V6(a, b, c, d, e, f), (g)w[6]
+#define V8(a, b, c, d, e, f, g, h)    V7(a, b, c, d, e, f, g), (h)w[7]
+#define V9(a, b, c, d, e, f, g, h, i) V8(a, b, c, d, e, f, g, h), (i)w[8]
+
+#define FUNCTION(real, name, result, types)                                    \
+    result WSAAPI watch_##name(WATCH_PARAMS types)                             \
+    {                                                                          \
+        struct trace_call call;                                                \
+        ULONG_PTR w[] = {WORDS types};                                         \
+        LONG_PTR value = begins(&call, TRACE_##name, w, sizeof w)              \
+                             ? (LONG_PTR)real(VALUES types)                    \
+                             : call.instead;                                    \
+        return (result)ends(&call, w, value);                                  \
+    }
+#define REAL_ws2_32(name)   REAL(name)
+#define REAL_kernel32(name) REAL(name)
+#define REAL_user32(name)   REAL(name)
+#define REAL_crt(name)      name
+#define CALL(name, dll, result, types, ...)                                    \
+    FUNCTION(REAL_##dll(name), name, result, types)
+#define CALL_POINTER(name, pointer, result, types, ...)                        \
+    FUNCTION(given.name, name, result, types)
+#define CALL_VOID(name, dll, types, ...)                                       \
+    void WSAAPI watch_##name(WATCH_PARAMS types)                               \
+    {                                                                          \
+        struct trace_call call;                                                \
+        ULONG_PTR w[] = {WORDS types};                                         \
+        if (begins(&call, TRACE_##name, w, sizeof w))                          \
+            REAL_##dll(name)(VALUES types);                                    \
+        ends(&call, w, 0);                                                     \
+    }
+#define CALL_NONE(name, dll, result, ...)                                      \
+    result WSAAPI watch_##name(void)                                           \
+    {                                                                          \
+        struct trace_call call;                                                \
+        ULONG_PTR w[] = {0};                                                   \
+        LONG_PTR value = begins(&call, TRACE_##name, w, sizeof w)              \
+                             ? (LONG_PTR)REAL_##dll(name)()                    \
+                             : call.instead;                                    \
+        return (result)ends(&call, w, value);                                  \
+    }
+#include "watch/calls.h"
+
+#endif
