@@ -467,14 +467,14 @@ def relay_counts(model, text):
     place."""
     import bisect
     table = symbols(BUILD / "bin" / f"{model}.exe")
+    own = {f"watch_{name}" for name in traced_names()}
     addresses = [address for address, _ in table]
     counts = collections.Counter()
     for name, back in re.findall(r"Call \w+\.(\w+)\(.*\) ret=([0-9a-f]+)$",
                                  text, re.MULTILINE):
         at = int(back, 16)
         if addresses[0] <= at < addresses[-1] and \
-                table[bisect.bisect_right(addresses, at) - 1][1].startswith(
-                    "watch_"):
+                table[bisect.bisect_right(addresses, at) - 1][1] in own:
             counts[ALIASES.get(name, name)] += 1
     # The relay does not show these two: one is called through a pointer. But
     # they report their calls themselves.
@@ -487,7 +487,7 @@ def relay_counts(model, text):
 
 def under_relay(model):
     """A run without tracing, while Wine writes down every call."""
-    env = own_wine("relay") | {"WINEDEBUG": "+relay,+winsock,+file"}
+    env = own_wine("relay") | {"WINEDEBUG": "+relay,+winsock,+file,+pid"}
     with Server(model, *OPTIONS.get(model, []), env=env) as server:
         with socket.create_connection(("127.0.0.1", server.port),
                                       PATIENCE) as client:
@@ -499,7 +499,12 @@ def under_relay(model):
             client.shutdown(socket.SHUT_WR)
             if left or client.recv(1) != b"":
                 fail("not the whole echo")
-        return counts_of(server.stop()), server.error_text()
+        counted = counts_of(server.stop())
+        # Wine's own programs run beside it: their addresses are the same.
+        own = f"{server.pid:04x}:"
+        return counted, "\n".join(line for line in
+                                  server.error_text().splitlines()
+                                  if line.startswith(own))
 
 
 # Only these: a line for every call of every DLL takes minutes.
@@ -514,7 +519,7 @@ RELAYED = ("ws2_32.*;user32.GetMessageW;user32.DispatchMessageW;"
            "kernelbase.WaitForMultipleObjectsEx;kernel32.CreateThreadpoolIo;"
            "ntdll.TpStartAsyncIoOperation;ntdll.TpCancelAsyncIoOperation;"
            "ntdll.TpWaitForIoCompletion;ntdll.TpReleaseIoCompletion;"
-           "kernel32.SleepConditionVariableSRW;"
+           "kernel32.SleepConditionVariableSRW;msvcrt._beginthreadex;"
            "kernelbase.SleepConditionVariableSRW")
 # Wine's ws2_32 and kernel32 pass these on without a step of their own.
 ALIASES = {"TpStartAsyncIoOperation": "StartThreadpoolIo",
