@@ -37,7 +37,7 @@ void call_ends(struct trace_call *call, LONG_PTR result);
  * completion, so many bytes have come or gone. They leave the last error as it
  * was. */
 void call_done(const OVERLAPPED *ov, DWORD len, DWORD error);
-void call_apc(const char *source); /* see RECORD_APC */
+void call_apc(const char *source, ULONG_PTR which); /* see RECORD_APC */
 
 /* Around a callback of the thread pool: no call that is watched waits for it, so
  * this is where a turn of the thread begins. */

@@ -296,11 +296,12 @@ static void add_sets(struct trace_text *out, const struct trace_state *state,
     trace_add(out, "}");
 }
 
-static void state_clients(struct trace_text *out,
-                          const struct trace_state *state)
+/* Clients, the newest first: what has come from each and gone back to it. */
+static void state_connections(struct trace_text *out,
+                              const struct trace_state *state)
 {
     unsigned kept = 0;
-    trace_add(out, "\"clients\":[");
+    trace_add(out, "\"connections\":[");
     for (const struct trace_handle *h = state->handles; h != NULL;
          h = h->next) {
         if (h->id == 0)
@@ -309,12 +310,17 @@ static void state_clients(struct trace_text *out,
             trace_add(out, ",{\"more\":%lu}", state->clients - kept);
             break;
         }
-        trace_add(out, "%s%llu", kept++ > 0 ? "," : "", h->id);
+        trace_add(out,
+                  "%s{\"id\":%llu,\"received\":%llu,\"sent\":%llu,"
+                  "\"owed\":%llu}",
+                  kept++ > 0 ? "," : "", h->id, h->received, h->sent,
+                  h->received - h->sent);
     }
     trace_add(out, "]");
 }
 
-/* Where each thread is: in which wait, or on its way ("runs"). */
+/* Where each thread was seen last; in which wait, and whether it sleeps there or
+ * runs something inside it. */
 static void state_threads(struct trace_text *out,
                           const struct trace_state *state)
 {
@@ -322,12 +328,23 @@ static void state_threads(struct trace_text *out,
     trace_add(out, ",\"threads\":[");
     for (const struct trace_thread *t = state->threads; t != NULL;
          t = t->next) {
-        trace_add(out, "%s{\"name\":\"%s\",", between, t->name);
+        trace_add(out, "%s{\"name\":\"%s\",\"asleep\":%s,", between, t->name,
+                  t->asleep ? "true" : "false");
         if (t->depth > 0 && t->depth <= TRACE_DEPTH_MOST)
-            trace_add(out, "\"in\":\"%s\"}",
+            trace_add(out, "\"in\":\"%s\"",
                       watched[t->waits[t->depth - 1].id].name);
         else
-            trace_add(out, "\"in\":null}");
+            trace_add(out, "\"in\":null");
+        if (t->function != NULL)
+            trace_add(out, ",\"function\":\"%.*s\"", (int)t->function_len,
+                      t->function);
+        if (t->place.line != 0)
+            trace_add(out, ",\"at\":\"%s:%d\"", t->place.file,
+                      t->place.line);
+        const struct trace_handle *h = trace_handle_of(state, t->sock);
+        if (h != NULL && h->id != 0)
+            trace_add(out, ",\"conn\":%llu", h->id);
+        trace_add(out, "}");
         between = ",";
     }
     trace_add(out, "]");
@@ -383,37 +400,62 @@ static void state_events(struct trace_text *out,
     trace_add(out, "]");
 }
 
-static void add_operation(struct trace_text *out, const struct trace_op *op)
+static void add_phase(struct trace_text *out, const struct trace_op *op)
 {
-    trace_add(out, "{\"op\":%lu,\"kind\":\"%s\",\"of\":\"%s\",", op->number,
-              trace_op_kind(op->id), op->name);
     switch (op->state) {
     case OP_PENDING: /* it may be done already: nobody has told us */
-        trace_add(out, "\"state\":\"pending\",\"inferred\":true,"
+        trace_add(out, "\"phase\":\"pending\",\"inferred\":true,"
                        "\"buffer\":\"system\"}");
         break;
     case OP_DONE:
-        trace_add(out, "\"state\":\"done\",\"buffer\":\"system\"}");
+        trace_add(out, "\"phase\":\"done\",\"buffer\":\"system\"}");
         break;
     case OP_REAPED:
-        trace_add(out, "\"state\":\"reaped\",\"buffer\":\"server\"}");
+        trace_add(out, "\"phase\":\"reaped\",\"buffer\":\"server\"}");
         break;
     }
+}
+
+static bool is_waiting_accept(const struct trace_op *op)
+{
+    return op->id == TRACE_AcceptEx && op->state == OP_PENDING;
+}
+
+/* All AcceptEx() that wait for somebody are alike: one entry, with their
+ * numbers. */
+static bool add_accepts(struct trace_text *out, const struct trace_state *state)
+{
+    const struct trace_op *last = NULL;
+    for (const struct trace_op *op = state->ops; op != NULL; op = op->next) {
+        if (!is_waiting_accept(op))
+            continue;
+        trace_add(out, "%s%lu", last == NULL ? "{\"ops\":[" : ",", op->number);
+        last = op;
+    }
+    if (last == NULL)
+        return false;
+    trace_add(out, "],\"kind\":\"accept\",\"of\":\"%s\",", last->name);
+    add_phase(out, last);
+    return true;
 }
 
 static void state_operations(struct trace_text *out,
                              const struct trace_state *state)
 {
-    unsigned long kept = 0;
     unsigned long more = 0;
     trace_add(out, ",\"operations\":[");
+    unsigned long kept = add_accepts(out, state);
     for (const struct trace_op *op = state->ops; op != NULL; op = op->next) {
+        if (is_waiting_accept(op))
+            continue;
         if (kept == TRACE_LIST_MOST) {
             more++;
             continue;
         }
-        trace_add(out, "%s", kept++ > 0 ? "," : "");
-        add_operation(out, op);
+        trace_add(out, "%s{\"op\":%lu,\"kind\":\"%s\",\"of\":\"%s\",",
+                  kept++ > 0 ? "," : "", op->number, trace_op_kind(op->id),
+                  op->name);
+        add_phase(out, op);
     }
     if (more > 0)
         trace_add(out, ",{\"more\":%lu}", more);
@@ -446,7 +488,7 @@ static void add_state(struct trace_text *out, const struct trace_state *state)
         events |= t->events > 0;
 
     trace_add(out, ",\"state\":{");
-    state_clients(out, state);
+    state_connections(out, state);
     state_threads(out, state);
     if (state->asked.known) {
         trace_add(out, ",\"sets\":{\"in\":");
@@ -472,9 +514,16 @@ static void add_state(struct trace_text *out, const struct trace_state *state)
 void trace_lines_begin(struct trace_text *out, const struct trace_state *state)
 {
     trace_add(out,
-              "{\"kind\":\"begin\",\"format\":1,\"program\":\"%s %s\","
-              "\"pid\":%lu}\n",
+              "{\"kind\":\"begin\",\"format\":2,\"program\":\"%s %s\","
+              "\"pid\":%lu,\"command\":",
               state->model, SUITE_VERSION, (unsigned long)state->pid);
+    add_string(out, state->command);
+    trace_add(out, ",\"system\":");
+    add_string(out, state->system);
+    trace_add(out,
+              ",\"processors\":%lu,\"qpc\":%lld,\"qpf\":%lld}\n",
+              (unsigned long)state->processors, (long long)state->qpc,
+              (long long)state->qpf);
 }
 
 static const char *kind_name(const struct trace_record *rec)
@@ -526,7 +575,49 @@ static void line_name(struct trace_text *out, const struct trace_state *state,
     trace_add(out, ",\"handle\":%llu,\"name\":", (unsigned long long)h->handle);
     add_socket(out, state, h->handle);
     if (h->peer[0] != '\0')
-        trace_add(out, ",\"peer\":\"%s\"", h->peer);
+        trace_add(out, ",\"%s\":\"%s\"",
+                  rec->kind == RECORD_LISTENER ? "address" : "peer", h->peer);
+    if (h->accepted_by != 0)
+        trace_add(out, ",\"op\":%lu", h->accepted_by);
+}
+
+/* What the record is about, for programs: the words of `arguments` and `result`
+ * are for people. */
+static void line_about(struct trace_text *out, const struct trace_state *state,
+                       const struct trace_thread *thread,
+                       const struct trace_record *rec,
+                       const struct trace_change *change)
+{
+    const struct trace_handle *h = trace_handle_of(state, thread->sock);
+    bool over = rec->kind == RECORD_CALL || rec->kind == RECORD_WOKE;
+    if (h != NULL && h->id != 0)
+        trace_add(out, ",\"conn\":%llu", h->id);
+    if (over && rec->id == TRACE_select && !trace_failed(rec)) {
+        trace_add(out, ",\"ready\":");
+        add_names(out, state, rec->list,
+                  rec->list_len[0] + rec->list_len[1] < TRACE_LIST_MOST
+                      ? rec->list_len[0] + rec->list_len[1]
+                      : TRACE_LIST_MOST,
+                  rec->list_len[0] + rec->list_len[1]);
+    }
+    if (over && rec->id == TRACE_WSAWaitForMultipleEvents &&
+        rec->result >= 0 && rec->result < rec->list_len[0])
+        trace_add(out, ",\"slot\":%lld", (long long)rec->result);
+    if (over && rec->id == TRACE_GetQueuedCompletionStatus)
+        trace_add(out, ",\"key\":%llu", (unsigned long long)rec->out[1]);
+    if (over && rec->id == TRACE_GetMessageW && rec->result > 0) {
+        h = trace_handle_of(state, rec->out[1]);
+        trace_add(out, ",\"message\":{\"number\":%llu",
+                  (unsigned long long)rec->out[0]);
+        if (h != NULL) {
+            trace_add(out, ",\"of\":\"%s\",\"event\":\"", h->name);
+            trace_add_mask(out, WSAGETSELECTEVENT(rec->out[2]));
+            trace_add(out, "\"");
+        }
+        trace_add(out, "}");
+    }
+    if (change->posted != 0)
+        trace_add(out, ",\"posted\":%lu", change->posted);
 }
 
 void trace_lines_add(struct trace_text *out, const struct trace_state *state,
@@ -560,6 +651,7 @@ void trace_lines_add(struct trace_text *out, const struct trace_state *state,
     if (error != 0)
         trace_add(out, ",\"error\":\"%s\",\"code\":%lu", err_name(error),
                   (unsigned long)error);
+    line_about(out, state, thread, rec, change);
     for (unsigned i = 0; i < change->ended_count; i++)
         trace_add(out, "%s%lu", i == 0 ? ",\"ended\":[" : ",",
                   change->ended[i]->number);

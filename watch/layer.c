@@ -323,6 +323,10 @@ static void note(struct caller *mine, enum trace_kind kind, const char *source,
                                  .source = source,
                                  .error = error,
                                  .args = {a, b}};
+    if (kind == RECORD_OPENED || kind == RECORD_LISTENER) {
+        rec->place = mine->here;
+        mine->here = (struct trace_place){0};
+    }
     rec->began = rec->ended = (LONG64)clock_ns();
     size_t words = (len + sizeof rec->list[0] - 1) / sizeof rec->list[0];
     if (words > 0)
@@ -384,7 +388,11 @@ static void say(enum trace_kind kind, ULONG_PTR number,
 
 SOCKET trace_listener(SOCKET sock)
 {
-    say(RECORD_LISTENER, sock, NULL);
+    struct sockaddr_storage address = {0};
+    int len = sizeof address;
+    if (trace_on &&
+        REAL(getsockname)(sock, (struct sockaddr *)&address, &len) == 0)
+        say(RECORD_LISTENER, sock, &address);
     return sock;
 }
 
@@ -546,12 +554,12 @@ void call_done(const OVERLAPPED *ov, DWORD len, DWORD error)
     SetLastError(last_error);
 }
 
-void call_apc(const char *source)
+void call_apc(const char *source, ULONG_PTR which)
 {
     DWORD error = GetLastError();
     struct caller *mine = recorder();
     if (mine != NULL)
-        note(mine, RECORD_APC, source, 0, 0, 0, NULL, 0);
+        note(mine, RECORD_APC, source, which, 0, 0, NULL, 0);
     SetLastError(error);
 }
 

@@ -173,6 +173,9 @@ static void event_owner(struct trace_state *state, ULONG_PTR event,
         snprintf(e->name, sizeof e->name, "%s", s->name);
 }
 
+static void event_signalled(struct trace_state *state, ULONG_PTR event,
+                            bool signalled);
+
 /* ---- operations ---------------------------------------------------------- */
 
 struct trace_op *trace_op_of(const struct trace_state *state, ULONG_PTR ov)
@@ -227,6 +230,7 @@ static struct trace_op *op_begin(struct trace_state *state,
     op->id = rec->id;
     op->began = rec->began;
     snprintf(op->name, sizeof op->name, "%s", s != NULL ? s->name : "");
+    op->accepts = rec->id == TRACE_AcceptEx ? rec->args[1] : 0;
     op->routine = NULL;
     if (rec->source != NULL && rec->args[6] != 0 &&
         (rec->id == TRACE_WSARecv || rec->id == TRACE_WSASend))
@@ -237,18 +241,38 @@ static struct trace_op *op_begin(struct trace_state *state,
     }
     op->state = trace_at_once(rec) ? OP_DONE : OP_PENDING;
     state->pending++;
-    if (rec->out[1] != 0)
+    if (rec->out[1] != 0) {
         event_owner(state, rec->out[1], rec->args[0]);
+        event_signalled(state, rec->out[1], op->state == OP_DONE);
+    }
     return op;
+}
+
+static void count_bytes(struct trace_state *state, ULONG_PTR sock,
+                        enum trace_id id, ULONG_PTR len)
+{
+    struct trace_handle *h = trace_handle_of(state, sock);
+    if (h == NULL)
+        return;
+    if (id == TRACE_recv || id == TRACE_WSARecv)
+        h->received += len;
+    else if (id == TRACE_send || id == TRACE_WSASend)
+        h->sent += len;
 }
 
 /* The server has been told how it ended. */
 static void op_reap(struct trace_state *state, struct trace_change *change,
-                    ULONG_PTR ov)
+                    ULONG_PTR ov, ULONG_PTR len)
 {
     struct trace_op *op = trace_op_of(state, ov);
     if (op == NULL || op->state == OP_REAPED)
         return;
+    count_bytes(state, op->sock, op->id, len);
+    if (op->accepts != 0) {
+        struct trace_handle *h = handle_make(state, op->accepts);
+        if (h != NULL)
+            h->accepted_by = op->number;
+    }
     op->state = OP_REAPED;
     state->pending--;
     change->ended[change->ended_count++] = op;
@@ -323,6 +347,53 @@ static void sets_copy(struct trace_sets *sets, const struct trace_record *rec)
     }
 }
 
+/* A call has set or reset an event: as every array of a wait shows it. */
+static void event_signalled(struct trace_state *state, ULONG_PTR event,
+                            bool signalled)
+{
+    for (struct trace_thread *t = state->threads; t != NULL; t = t->next) {
+        for (unsigned i = 0; i < t->events; i++) {
+            ULONG_PTR bit = (ULONG_PTR)1 << i;
+            if (t->event[i] == event)
+                t->signalled =
+                    signalled ? t->signalled | bit : t->signalled & ~bit;
+        }
+    }
+}
+
+/* ---- what is sent, and who takes it ---------------------------------------- */
+
+static void posted_put(struct trace_state *state, struct trace_change *change,
+                       const struct trace_record *rec, ULONG_PTR a, ULONG_PTR b)
+{
+    struct trace_posted **end = &state->posted;
+    struct trace_posted *one = malloc(sizeof *one);
+    if (one == NULL) {
+        state->full = true;
+        return;
+    }
+    *one = (struct trace_posted){rec->id, {a, b}, ++state->next_posted, NULL};
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = one;
+    change->posted = one->number;
+}
+
+static void posted_take(struct trace_state *state, struct trace_change *change,
+                        enum trace_id id, ULONG_PTR a, ULONG_PTR b)
+{
+    for (struct trace_posted **at = &state->posted; *at != NULL;
+         at = &(*at)->next) {
+        struct trace_posted *one = *at;
+        if (one->id == id && one->what[0] == a && one->what[1] == b) {
+            change->posted = one->number;
+            *at = one->next;
+            free(one);
+            return;
+        }
+    }
+}
+
 static void events_copy(struct trace_thread *thread,
                         const struct trace_record *rec)
 {
@@ -341,6 +412,7 @@ static void wait_begun(struct trace_state *state, struct trace_thread *thread,
         thread->waits[rec->depth] =
             (struct trace_wait){rec->id, rec->began, rec->place};
     thread->depth = rec->depth + 1;
+    thread->asleep = rec->id != TRACE_DispatchMessageW;
     if (rec->id == TRACE_select) {
         sets_copy(&state->asked, rec);
         state->answered.known = false;
@@ -356,14 +428,17 @@ static void packets_taken(struct trace_state *state,
 {
     if (rec->id == TRACE_GetQueuedCompletionStatus) {
         state->packets += rec->result || rec->out[2] != 0;
-        op_reap(state, change, rec->out[2]);
+        op_reap(state, change, rec->out[2], rec->result ? rec->out[0] : 0);
+        if (rec->result)
+            posted_take(state, change, TRACE_PostQueuedCompletionStatus,
+                        rec->out[2], rec->out[1]);
         return;
     }
     if (rec->id == TRACE_GetQueuedCompletionStatusEx)
         state->packets += (unsigned long)rec->out[0];
     for (unsigned at = 0; at < rec->list_len[0] && at + 3 <= TRACE_LIST_MOST;
          at += 3)
-        op_reap(state, change, rec->list[at]);
+        op_reap(state, change, rec->list[at], rec->list[at + 2]);
 }
 
 /* Of a socket for datagrams that is said: in these servers it is what wakes a
@@ -403,6 +478,8 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
             sets_copy(&state->answered, rec);
         break;
     case TRACE_GetMessageW:
+        posted_take(state, change, TRACE_PostMessageW, rec->out[0],
+                    rec->out[1]);
         state->messages++;
         memcpy(state->message, rec->out, sizeof state->message);
         break;
@@ -416,7 +493,7 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
     case TRACE_RIODequeueCompletion: packets_taken(state, change, rec); break;
     case TRACE_WSAGetOverlappedResult:
         if (rec->result != FALSE || rec->error != WSA_IO_INCOMPLETE)
-            op_reap(state, change, rec->args[1]);
+            op_reap(state, change, rec->args[1], rec->result ? rec->out[0] : 0);
         break;
     case TRACE_listen:
         if (!trace_failed(rec))
@@ -424,7 +501,28 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         break;
     case TRACE_WSASocketW: socket_made(state, rec); break;
     case TRACE_WSACreateEvent: event_made(state, rec); break;
-    case TRACE_PostMessageW: handle_named_by(state, rec, 1); break;
+    case TRACE_PostMessageW:
+        handle_named_by(state, rec, 1);
+        if (!trace_failed(rec))
+            posted_put(state, change, rec, rec->args[1], rec->args[2]);
+        break;
+    case TRACE_PostQueuedCompletionStatus:
+        if (!trace_failed(rec))
+            posted_put(state, change, rec, rec->args[3], rec->args[2]);
+        break;
+    case TRACE_WSASetEvent:
+    case TRACE_WSAResetEvent:
+        event_signalled(state, rec->args[0], rec->id == TRACE_WSASetEvent);
+        break;
+    case TRACE_WSAEnumNetworkEvents: /* it resets the event, too */
+        if (!trace_failed(rec))
+            event_signalled(state, rec->args[1], false);
+        break;
+    case TRACE_recv:
+    case TRACE_send:
+        if (rec->result > 0)
+            count_bytes(state, rec->args[0], rec->id, (ULONG_PTR)rec->result);
+        break;
     case TRACE_WSAAsyncSelect:
         handle_named_by(state, rec, 2);
         h = handle_make(state, rec->args[0]);
@@ -441,7 +539,11 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         if (!trace_failed(rec))
             event_owner(state, (ULONG_PTR)rec->result, rec->args[0]);
         break;
-    case TRACE_QueueUserAPC: state->apcs_queued++; break;
+    case TRACE_QueueUserAPC:
+        state->apcs_queued++;
+        if (!trace_failed(rec))
+            posted_put(state, change, rec, rec->out[0], 0);
+        break;
     case TRACE_closesocket:
         h = trace_handle_of(state, rec->args[0]);
         if (h != NULL && h->id != 0) {
@@ -453,11 +555,41 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
     }
 }
 
+const char *trace_function(const struct trace_state *state,
+                           const struct trace_record *rec, size_t *len)
+{
+    const struct trace_op *op = NULL;
+    if (rec->kind == RECORD_DONE)
+        op = trace_op_of(state, rec->args[0]);
+    if (op != NULL && op->routine != NULL) {
+        *len = op->routine_len;
+        return op->routine;
+    }
+    if (rec->kind == RECORD_APC && rec->source != NULL)
+        return trace_argument(rec->source, 0, len);
+    *len = rec->place.function != NULL ? strlen(rec->place.function) : 0;
+    return rec->place.function;
+}
+
+/* Where the thread is now: in this call, or on its way after it. */
+static void thread_seen(struct trace_state *state, struct trace_thread *thread,
+                        const struct trace_record *rec)
+{
+    bool of_socket = rec->kind != RECORD_OPENED && rec->id != TRACE_IDS &&
+                     watched[rec->id].args[0] == 's';
+    thread->place = rec->place;
+    thread->function = trace_function(state, rec, &thread->function_len);
+    thread->sock = of_socket ? rec->args[0] : 0;
+    if (rec->kind == RECORD_OPENED && state->opened != NULL)
+        thread->sock = state->opened->handle;
+}
+
 struct trace_change trace_apply(struct trace_state *state,
                                 struct trace_thread *thread,
                                 const struct trace_record *rec)
 {
     struct trace_change change = {0};
+    thread->asleep = false;
     switch (rec->kind) {
     case RECORD_PAD:
     case RECORD_LEAVE: break;
@@ -466,8 +598,12 @@ struct trace_change trace_apply(struct trace_state *state,
         thread->depth = rec->depth; /* and it is a call, too */
         /* fall through */
     case RECORD_CALL: call_made(state, thread, rec, &change); break;
-    case RECORD_DONE: op_reap(state, &change, rec->args[0]); /* fall through */
+    case RECORD_DONE:
+        op_reap(state, &change, rec->args[0], rec->args[1]);
+        state->apcs_run += rec->depth > 0; /* it runs inside a wait */
+        break;
     case RECORD_APC:
+        posted_take(state, &change, TRACE_QueueUserAPC, rec->args[0], 0);
         state->apcs_run += rec->depth > 0; /* it runs inside a wait */
         break;
     case RECORD_NEWCOMER: newcomer(state, &change, rec); break;
@@ -475,12 +611,16 @@ struct trace_change trace_apply(struct trace_state *state,
     case RECORD_LISTENER:
         state->logged = true; /* only our own servers say so */
         handle_name(state, rec->args[0], "listener");
+        if (trace_handle_of(state, rec->args[0]) != NULL)
+            peer_name(rec, trace_handle_of(state, rec->args[0])->peer);
         break;
     case RECORD_THREAD:
         thread_name(state, thread, (const char *)rec->list);
         change.thread_named = true;
         break;
     }
+    if (rec->kind != RECORD_THREAD && rec->kind != RECORD_NEWCOMER)
+        thread_seen(state, thread, rec);
     return change;
 }
 

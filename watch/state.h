@@ -23,7 +23,10 @@ struct trace_handle {
     unsigned long long id; /* of a connection: its number; else 0 */
     ULONG_PTR interest;    /* what was registered with WSAAsyncSelect() */
     char name[TRACE_NAME_SIZE];
-    char peer[TRACE_PEER_SIZE]; /* of a connection */
+    char peer[TRACE_PEER_SIZE]; /* of a connection; of a listener its own */
+    unsigned long accepted_by;   /* the operation that made it, or 0 */
+    unsigned long long received; /* bytes, as the server was told */
+    unsigned long long sent;
     struct trace_handle *next;
     struct trace_handle *prev;
 };
@@ -43,6 +46,7 @@ struct trace_op {
     enum trace_op_state state;
     LONG64 began;
     char name[TRACE_NAME_SIZE]; /* of its socket */
+    ULONG_PTR accepts;          /* of AcceptEx(): the socket to be connected */
     const char *routine;        /* of the server, as in the source; or NULL */
     size_t routine_len;
     struct trace_op *next;
@@ -61,6 +65,12 @@ struct trace_thread {
     char name[TRACE_NAME_SIZE];
     unsigned depth; /* open waits; those deeper than the array are not kept */
     struct trace_wait waits[TRACE_DEPTH_MOST];
+    bool asleep; /* in the innermost of them, and nothing runs inside it */
+    /* Where it was seen last, and on whose behalf. */
+    struct trace_place place;
+    const char *function; /* not terminated; or NULL */
+    size_t function_len;
+    ULONG_PTR sock; /* or 0 */
     /* The array of its last WSAWaitForMultipleEvents(). */
     unsigned events;
     ULONG_PTR event[TRACE_LIST_MOST];
@@ -76,10 +86,23 @@ struct trace_sets {
     ULONG_PTR sock[2][TRACE_LIST_MOST];
 };
 
+/* A packet, a message or an APC that waits to be taken. */
+struct trace_posted {
+    enum trace_id id; /* of the call that sent it */
+    ULONG_PTR what[2];
+    unsigned long number;
+    struct trace_posted *next;
+};
+
 struct trace_state {
     const char *model;
     DWORD pid;
-    LONG64 began; /* the start of the trace: clock_ns() */
+    LONG64 began;    /* the start of the trace: clock_ns() */
+    char *command;   /* the command line, UTF-8 */
+    char system[64]; /* "Windows 10.0.19045, Wine 8.0" */
+    DWORD processors;
+    LONG64 qpc; /* what QueryPerformanceCounter() said at the start */
+    LONG64 qpf;
 
     struct map by_handle;
     struct trace_handle *handles; /* the newest first, like the rest */
@@ -101,6 +124,8 @@ struct trace_state {
     unsigned long apcs_queued;
     unsigned long apcs_run;
     unsigned long packets; /* taken from the port */
+    struct trace_posted *posted; /* the oldest first */
+    unsigned long next_posted;
     bool port;             /* there is one */
     bool async;            /* WSAAsyncSelect() was used */
     bool full;             /* there was no memory for a name or an operation */
@@ -111,6 +136,7 @@ struct trace_change {
     struct trace_op *begun;
     struct trace_op *ended[TRACE_LIST_MOST / 3];
     unsigned ended_count;
+    unsigned long posted; /* the number of what was sent, or has come; or 0 */
     bool clients;
     bool thread_named;
 };
@@ -130,6 +156,10 @@ struct trace_thread *trace_thread_new(struct trace_state *state, DWORD tid);
 struct trace_handle *trace_handle_of(const struct trace_state *state,
                                      ULONG_PTR handle);
 struct trace_op *trace_op_of(const struct trace_state *state, ULONG_PTR ov);
+
+/* The function of the program in which it happened, or NULL. Not terminated. */
+const char *trace_function(const struct trace_state *state,
+                           const struct trace_record *rec, size_t *len);
 
 /* Microseconds from the start of the trace. */
 double trace_us(const struct trace_state *state, LONG64 ns);

@@ -468,22 +468,6 @@ bool trace_has_line(const struct trace_state *state,
            (rec->kind != RECORD_WOKE || rec->id != TRACE_DispatchMessageW);
 }
 
-const char *trace_function(const struct trace_state *state,
-                           const struct trace_record *rec, size_t *len)
-{
-    const struct trace_op *op = NULL;
-    if (rec->kind == RECORD_DONE)
-        op = trace_op_of(state, rec->args[0]);
-    if (op != NULL && op->routine != NULL) {
-        *len = op->routine_len;
-        return op->routine;
-    }
-    if (rec->kind == RECORD_APC && rec->source != NULL)
-        return trace_argument(rec->source, 0, len);
-    *len = rec->place.function != NULL ? strlen(rec->place.function) : 0;
-    return rec->place.function;
-}
-
 static void add_place(struct trace_text *out, const struct trace_state *state,
                       const struct trace_thread *thread,
                       const struct trace_record *rec)

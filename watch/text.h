@@ -50,10 +50,6 @@ void trace_add_result(struct trace_text *out, const struct trace_state *state,
 void trace_add_what(struct trace_text *out, const struct trace_state *state,
                     const struct trace_record *rec);
 
-/* The function of the program in which it happened, or NULL. Not terminated. */
-const char *trace_function(const struct trace_state *state,
-                           const struct trace_record *rec, size_t *len);
-
 /* What --trace begins with, and a line of it. Some records have no line. The
  * line for calls that were left out names the last of them. */
 void trace_add_heading(struct trace_text *out);

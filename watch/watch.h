@@ -31,9 +31,10 @@
 #define log_begin(model, args)                                                 \
     (log_begin(model, args),                                                   \
      trace_begin((model)->name, (args)->trace, (args)->trace_file))
-#define net_listen(args)      trace_listener(net_listen(args))
+#define net_listen(args)                                                       \
+    (WATCH_HERE(#args), trace_listener(net_listen(args)))
 #define stop_begin(wake, ...) stop_begin(trace_stop(wake), __VA_ARGS__)
-#define log_opened(log, peer) (log_opened(log, peer), trace_opened(log, peer))
+#define log_opened(log, peer) (log_opened(log, peer), WATCH_HERE(#log), trace_opened(log, peer))
 #define log_summary()         (log_summary(), trace_summary(log_echoes()))
 
 #endif

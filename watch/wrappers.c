@@ -59,8 +59,8 @@ struct apc {
 static void CALLBACK apc(ULONG_PTR arg)
 {
     struct apc apc = *(struct apc *)arg;
+    call_apc(apc.source, arg);
     free((struct apc *)arg);
-    call_apc(apc.source);
     apc.theirs(apc.arg);
 }
 
@@ -72,6 +72,7 @@ static void apc_put(struct trace_call *call, ULONG_PTR *w)
     *one = (struct apc){(PAPCFUNC)w[0], w[2], call->source};
     w[0] = (ULONG_PTR)apc;
     w[2] = (ULONG_PTR)one;
+    call->out[0] = w[2]; /* what joins it to the APC that runs */
 }
 
 struct start {

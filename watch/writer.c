@@ -20,6 +20,9 @@
  * because nobody reads our standard error any more. */
 enum { END_PATIENCE_MS = 1000 };
 
+/* From here on viewers are slow. */
+enum { MANY_RECORDS = 1000000 };
+
 /* So much text is put together for one write. */
 enum { WRITE_SIZE = 64 * 1024 };
 
@@ -140,6 +143,10 @@ static void write_record(struct trace_thread *thread,
         trace_lines_add(&file.text, &state, thread, rec, &change);
     trace_forget(&state, rec);
     records++;
+    if (file.file != NULL && records == MANY_RECORDS)
+        err_print("%s: %d records already; a viewer needs about a minute and "
+                  "some GB for so many",
+                  file.name, MANY_RECORDS);
     if (narration.text.len >= WRITE_SIZE)
         sink_write(&narration);
     if (file.text.len >= WRITE_SIZE)
@@ -316,11 +323,49 @@ static void open_file(const char *name)
     sink_write(&file);
 }
 
+/* On what it runs. GetVersionExW() tells a program without a manifest of an older
+ * Windows. Source: RtlGetVersion function. */
+static void name_system(void)
+{
+    typedef LONG WINAPI get_version(OSVERSIONINFOW *info);
+    typedef const char *CDECL get_wine(void);
+    OSVERSIONINFOW info = {.dwOSVersionInfoSize = sizeof info};
+    HMODULE library = GetModuleHandleW(L"ntdll.dll");
+    get_version *version = (get_version *)(void (*)(void))GetProcAddress(
+        library, "RtlGetVersion");
+    get_wine *wine = (get_wine *)(void (*)(void))GetProcAddress(
+        library, "wine_get_version");
+    if (version != NULL)
+        (void)version(&info); /* cannot fail */
+    snprintf(state.system, sizeof state.system, "Windows %lu.%lu.%lu%s%s",
+             (unsigned long)info.dwMajorVersion,
+             (unsigned long)info.dwMinorVersion,
+             (unsigned long)info.dwBuildNumber, wine != NULL ? ", Wine " : "",
+             wine != NULL ? wine() : "");
+}
+
+static void describe_process(void)
+{
+    SYSTEM_INFO info;
+    LARGE_INTEGER counter;
+    GetSystemInfo(&info);
+    state.pid = GetCurrentProcessId();
+    state.processors = info.dwNumberOfProcessors;
+    state.command = utf8_from_wide(GetCommandLineW());
+    if (state.command == NULL)
+        die_call("malloc", ERROR_NOT_ENOUGH_MEMORY);
+    name_system();
+    QueryPerformanceFrequency(&counter);
+    state.qpf = counter.QuadPart;
+    QueryPerformanceCounter(&counter);
+    state.qpc = counter.QuadPart;
+    state.began = (LONG64)clock_ns();
+}
+
 void trace_writer_begin(const char *model, bool narrate, const char *file_name)
 {
     state.model = model;
-    state.pid = GetCurrentProcessId();
-    state.began = (LONG64)clock_ns();
+    describe_process();
     if (file_name != NULL)
         open_file(file_name);
     if (narrate) {

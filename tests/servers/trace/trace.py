@@ -362,12 +362,14 @@ def replay(path, counts):
     lines = [json.loads(line) for line in
              path.read_text(encoding="ascii").splitlines()]
     begin, *records, end = lines
-    if begin["kind"] != "begin" or begin["format"] != 1:
+    if begin["kind"] != "begin" or begin["format"] != 2 or \
+            not all(begin[key] for key in ("command", "system", "processors",
+                                           "qpc", "qpf")):
         fail(f"begins with {begin}")
     if end != {"kind": "end", "records": len(records), "dropped": 0}:
         fail(f"ends with {end} after {len(records)} records")
     calls, clients, flying, times = collections.Counter(), set(), set(), {}
-    ran = 0
+    ran, posted = 0, collections.defaultdict(list)
     for number, rec in enumerate(records):
         state = rec["state"]
 
@@ -386,10 +388,10 @@ def replay(path, counts):
         if rec.get("call") == "closesocket" and \
                 rec["arguments"].startswith("#"):
             clients.discard(int(rec["arguments"][1:]))
-            if not set(state["clients"]) <= clients | {int(
-                    rec["arguments"][1:])}:
+            if not {one["id"] for one in state["connections"]} <= clients | {
+                    int(rec["arguments"][1:])}:
                 wrong(f"clients are {clients}")
-        elif set(state["clients"]) != clients:
+        elif {one["id"] for one in state["connections"]} != clients:
             wrong(f"clients are {clients}")
         if rec.get("call") in POSTS and "error" not in rec:
             flying.add(rec["op"])
@@ -401,21 +403,62 @@ def replay(path, counts):
             ran += any(t["name"] == rec["thread"] and t["in"] in
                        ("SleepEx", "WSAWaitForMultipleEvents")
                        for t in state["threads"])
-        shown = {o["op"] for o in state.get("operations", [])
-                 if o["state"] != "reaped"}
+        shown = {number for o in state.get("operations", [])
+                 if o["phase"] != "reaped" for number in o.get("ops") or [o["op"]]}
         if shown != flying or state.get("in_flight", 0) != len(flying):
             wrong(f"in flight are {flying}")
         for op in state.get("operations", []):
-            if (op["buffer"] == "server") != (op["state"] == "reaped") or \
-                    (op["state"] == "pending") != op.get("inferred", False):
+            if (op["buffer"] == "server") != (op["phase"] == "reaped") or \
+                    (op["phase"] == "pending") != op.get("inferred", False):
                 wrong(f"{op} contradicts itself")
         if "apcs" in state and state["apcs"]["run"] != ran:
             wrong(f"{ran} APCs have run")
+        if "posted" in rec:
+            posted[rec["posted"]].append(rec.get("call", rec["kind"]))
         special(rec, state, wrong)
+        sleepers(rec, state, wrong)
+    for pair in posted.values():
+        if pair not in JOINED:
+            fail(f"{path.name}: joined are {pair}")
     if calls != counts:
         fail(f"{path.name} has {calls}, counted were {counts}")
     if flying or clients:
         fail(f"{path.name} leaves {flying} and {clients}")
+
+
+JOINED = [["PostQueuedCompletionStatus", "GetQueuedCompletionStatus"],
+          ["PostMessageW", "GetMessageW"], ["QueueUserAPC", "event"]]
+
+
+def sleepers(rec, state, wrong):
+    """Who sleeps, whose bytes are where, and which events are set."""
+    for thread in state["threads"]:
+        if thread["name"] == rec["thread"] and thread["asleep"] != \
+                (rec["kind"] == "wait" and rec["call"] != "DispatchMessageW"):
+            wrong(f"{thread} is not what it does")
+        if thread["asleep"] and not thread["in"]:
+            wrong(f"{thread} sleeps nowhere")
+    for one in state["connections"]:
+        if one["owed"] != one["received"] - one["sent"] or \
+                one["owed"] not in (0, 64):
+            wrong(f"{one} is no moment of an echo of 64 bytes")
+    if rec["kind"] == "connection":
+        if not re.match(r"127\.0\.0\.1:\d+$", rec["peer"]) or \
+                rec["function"] != "conn_open" and "one_client" not in rec["at"]:
+            wrong("a connection without a peer or a place")
+    if rec.get("call") in ("recv", "send", "WSARecv", "WSASend") and \
+            rec.get("arguments", "").startswith("#1") and rec["conn"] != 1:
+        wrong("it is about #1")
+    if rec["kind"] in ("call", "woke") and rec.get("call") == "select":
+        if rec["ready"] != state["sets"]["out"]["read"] + \
+                state["sets"]["out"]["write"]:
+            wrong("the ready ones are not the answer")
+    if rec.get("call") in ("WSAResetEvent", "WSAEnumNetworkEvents"):
+        reset = "event of " * (rec["call"] != "WSAResetEvent") + rec["arguments"]
+        for slots in state["events"]:
+            if any(slot["event"] == reset and slot["signalled"]
+                   for slot in slots["slots"]):
+                wrong(f"{reset} is still shown as signalled")
 
 
 def special(rec, state, wrong):
@@ -782,7 +825,7 @@ def record_part():
     """One line of a .jsonl: the end of the wait that an echo begins with."""
     for line in (OUT / "select.jsonl").read_text().splitlines():
         rec = json.loads(line)
-        if rec["kind"] == "woke" and rec["state"]["clients"]:
+        if rec["kind"] == "woke" and rec["state"]["connections"]:
             return fenced(re.sub(r",(\"(source|us|result|state|threads|sets)\":)",
                                  r",\n\1", line).splitlines())
     fail("select.jsonl has no such line")
