@@ -74,7 +74,7 @@ static void find_in(const BYTE *file, size_t size, const BYTE *module,
         place->file = made("%.*s%s%.*s", (int)found.folder.len,
                            found.folder.text, found.folder.len > 0 ? "/" : "",
                            (int)found.file.len, found.file.text);
-        place->line = (int)found.line;
+        place->line = place->file != NULL ? (int)found.line : 0;
     }
 }
 
@@ -172,7 +172,7 @@ static void find_in_pdb(HANDLE who, DWORD64 address, struct place *place)
     place->function = utf8_from_wide(symbol.info.Name);
     if (dbghelp.line(who, address, &into_line, &line)) {
         place->file = utf8_from_wide(line.FileName);
-        place->line = (int)line.LineNumber;
+        place->line = place->file != NULL ? (int)line.LineNumber : 0;
     }
 }
 
@@ -239,36 +239,34 @@ static char *look_up(const BYTE *address, struct place *place)
     return text;
 }
 
-static void forget(struct place *place)
+static const struct place too_many = {.text = "(one place too many)"};
+static const struct place no_memory = {.text = "(no memory)"};
+
+static const struct place *remember(const void *return_address)
 {
+    if (places.count >= PLACES_MOST)
+        return &too_many;
+    struct place *place = calloc(1, sizeof *place);
+    if (place == NULL)
+        return &no_memory;
+    place->text = look_up(return_address, place);
+    if (place->text != NULL &&
+        map_put(&places, (ULONG_PTR)return_address, place))
+        return place;
     free((char *)place->text);
     free((char *)place->function);
     free((char *)place->file);
     free(place);
+    return &no_memory;
 }
 
 const struct place *place_of(const void *return_address)
 {
-    static const struct place too_many = {.text = "(one place too many)"};
-    static const struct place no_memory = {.text = "(no memory)"};
-    ULONG_PTR key = (ULONG_PTR)return_address;
     DWORD error = GetLastError();
     AcquireSRWLockExclusive(&lock);
-    const struct place *place = map_get(&places, key);
-    if (place == NULL && places.count >= PLACES_MOST) {
-        place = &too_many;
-    } else if (place == NULL) {
-        struct place *new_place = calloc(1, sizeof *new_place);
-        if (new_place != NULL &&
-            (new_place->text = look_up(return_address, new_place)) != NULL &&
-            map_put(&places, key, new_place)) {
-            place = new_place;
-        } else {
-            if (new_place != NULL)
-                forget(new_place);
-            place = &no_memory;
-        }
-    }
+    const struct place *place = map_get(&places, (ULONG_PTR)return_address);
+    if (place == NULL)
+        place = remember(return_address);
     ReleaseSRWLockExclusive(&lock);
     SetLastError(error);
     return place;
