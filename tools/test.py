@@ -92,6 +92,7 @@ PARTS = {
     "docs": [Job("", *python("docs"), seconds=95)],
     "start_here": [Job("", *python("start_here"), seconds=35)],
     "unit": [Job("", WINE, "build/tests/unit.exe", seconds=15)],
+    "places": [Job("", *python("places"), seconds=60)],
     "echo_client": [Job("", *python("echo_client"), seconds=20)],
     "echo_load": [Job("", *python("echo_load"), seconds=75)],
     "file_copy": [Job("", *python("file_copy"), seconds=70)],

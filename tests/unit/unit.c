@@ -235,6 +235,7 @@ int main(int argc, char **argv)
     test_stop();
     test_map();
     test_utf8();
+    test_places();
     test_child_text();
     net_stop();
     printf("%d passed, %d failed\n", passed, failed);

@@ -70,6 +70,7 @@ void test_log(void);
 void test_stop(void);
 void test_map(void);
 void test_utf8(void);
+void test_places(void);
 void test_child_text(void);
 
 /* What the tests run in children. It gets 0 or more words; its result is the

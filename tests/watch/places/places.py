@@ -100,7 +100,12 @@ def build(name, target=X64, compilers=GCC, options=("-g",), link=()):
          "-DWITH_CPP", "-c", HERE / "calls.c", "-o", c])
     run([*command(target, compilers[1]), *options, *CPP, "-Wall", "-Werror",
          "-c", HERE / "calls.cpp", "-o", cpp])
-    run([*command(target, "gcc"), c, cpp, *frame(target), *link, "-o", exe])
+    linker = command(target, "gcc")
+    if "-fuse-ld=lld" in link:  # gcc for Windows knows no other linker
+        needs("ld.lld")
+        gcc = run([*linker, "-print-libgcc-file-name"]).strip()
+        linker = [*command(target, "clang"), "-L", Path(gcc).parent]
+    run([*linker, c, cpp, *frame(target), *link, "-o", exe])
     return exe
 
 
