@@ -456,6 +456,9 @@ static void find_file(const struct unit *u, uint64_t number_of_file,
 
 /* ---- 4. names ------------------------------------------------------------ */
 
+#define DIGITS "0123456789"
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+
 static bool next_is(const struct reader *r, const char *letters)
 {
     return left(r) > 0 && *r->at != '\0' && strchr(letters, *r->at) != NULL;
@@ -475,7 +478,7 @@ static bool take(struct reader *r, const char *letters)
 static struct image_text source_name(struct reader *r)
 {
     uint64_t len = 0;
-    while (next_is(r, "0123456789") && len <= left(r))
+    while (next_is(r, DIGITS) && len <= left(r))
         len = len * 10 + (number(r, 1) - '0');
     struct image_text name = {(const char *)r->at, (size_t)len};
     skip(r, len);
@@ -487,7 +490,7 @@ static struct image_text source_name(struct reader *r)
 static void skip_arguments(struct reader *r)
 {
     for (unsigned depth = 1; depth > 0 && left(r) > 0;) {
-        if (next_is(r, "0123456789")) {
+        if (next_is(r, DIGITS)) {
             source_name(r);
             continue;
         }
@@ -504,11 +507,13 @@ static void skip_arguments(struct reader *r)
         case 'A': /* an array: "A16_" */
         case 'S': /* a name of before: "S1_"; or a short one: "Sa" */
         case 'T': /* an argument of before: "T0_" */
-            while (next_is(r, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+            while (next_is(r, DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
                 skip(r, 1);
             skip(r, next_is(r, "_abdiost"));
             break;
         case 'L': /* a value: "Lj16E" */
+            if (!next_is(r, LOWER))
+                fail(r); /* its type has a name */
             while (left(r) > 0 && number(r, 1) != 'E')
                 ;
             break;
@@ -554,8 +559,10 @@ static bool scopes(struct reader r, char *name)
         } else if (next_is(&r, "CD") && last.len > 0) {
             add(name, next_is(&r, "D") ? "~" : "", last);
             skip(&r, 2);
-        } else if (next_is(&r, "abcdefghijklmnopqrstuvwxyz")) {
-            add(name, next_is(&r, "c") ? "operator()" : "operator", none);
+        } else if (take(&r, "cl")) {
+            add(name, "operator()", none);
+        } else if (next_is(&r, LOWER)) { /* "pl" is +, and so on */
+            add(name, "operator", none);
             skip(&r, 2);
         } else {
             return nested && take(&r, "E") && name[0] != '\0';

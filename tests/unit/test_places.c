@@ -101,6 +101,7 @@ static void names_of_functions(void)
         {"_ZN6ServerD2Ev", "Server::~Server"},
         {"_ZN6ServerclEPKc", "Server::operator()"},
         {"_ZN6ServereqERKS_", "Server::operator"},
+        {"_ZNK6ServercviEv", "Server::operator"},
         {"_ZN12_GLOBAL__N_17on_readEv", "on_read"},
         {"_ZZN6Server3runEvENKUliE_clEi", "Server::run"},
         {"_ZZ4mainENKUlvE_clEv", "main"},
@@ -112,6 +113,8 @@ static void names_of_functions(void)
         {"_ZN3foo3barB5cxx11Ev", "foo::bar"},
         /* What it does not understand, and what is no name. */
         {"_ZNSs6appendEPKc", "_ZNSs6appendEPKc"},
+        {"_ZN3BoxILN3net4KindE2EE3getEv", "_ZN3BoxILN3net4KindE2EE3getEv"},
+        {"_ZN3BoxIXadL_Z1fvEEE3getEv", "_ZN3BoxIXadL_Z1fvEEE3getEv"},
         {"_ZN6Server", "_ZN6Server"},
         {"_ZN6ServeE", "_ZN6ServeE"},
         {"_ZN99Server7on_readEi", "_ZN99Server7on_readEi"},

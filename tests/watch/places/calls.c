@@ -2,7 +2,7 @@
 #include "calls.h"
 
 here_function here;
-leave_function leave;
+here_function leave;
 volatile int done;
 
 /* A call as the last instruction: the address behind it is another
@@ -10,6 +10,7 @@ volatile int done;
 static NOT_INLINE void never_returns(void)
 {
     leave("never_returns");
+    __builtin_unreachable();
 }
 
 static NOT_INLINE void on_read(int again)
@@ -32,7 +33,7 @@ NOT_INLINE void __attribute__((stdcall)) with_arguments(int a, int b)
 void calls_in_cpp(void);
 #endif
 
-void calls_begin(here_function look, leave_function look_and_leave)
+void calls_begin(here_function look, here_function look_and_leave)
 {
     here = look;
     leave = look_and_leave;

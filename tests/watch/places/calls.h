@@ -10,9 +10,8 @@
 /* Both look up where they were called from; probe.c has them. The second one
  * never returns to that place. */
 typedef void (*here_function)(const char *expected);
-typedef void (*leave_function)(const char *expected) __attribute__((noreturn));
 extern here_function here;
-extern leave_function leave;
+extern here_function leave;
 extern volatile int done; /* what is done after a call, so that it returns */
 
 #define NOT_INLINE __attribute__((noinline, unused))
@@ -27,6 +26,6 @@ static NOT_INLINE void in_a_header(void)
 extern "C"
 #endif
     __attribute__((dllexport)) void
-    calls_begin(here_function look, leave_function look_and_leave);
+    calls_begin(here_function look, here_function look_and_leave);
 
 #endif
