@@ -3,7 +3,10 @@
 
 #include <dbghelp.h>
 
+#include <limits.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,14 +63,15 @@ static bool is_file_of(const BYTE *module, const BYTE *file, size_t size)
            memcmp(module + at, file + at, COMPARED) == 0;
 }
 
-static void find_in(const BYTE *file, size_t size, const BYTE *module,
-                    size_t offset, struct place *place, bool *has_lines)
+/* These two tell whether a .pdb file should be asked: it is the right file, and
+ * has no lines in it. */
+static bool find_in(const BYTE *file, size_t size, const BYTE *module,
+                    size_t offset, struct place *place)
 {
     struct image_place found;
     if (!is_file_of(module, file, size))
-        return;
+        return false;
     image_find(file, size, offset, &found);
-    *has_lines = found.has_lines;
     if (found.function[0] != '\0')
         place->function = made("%s", found.function);
     if (found.line != 0 && found.file.len > 0) {
@@ -76,19 +80,21 @@ static void find_in(const BYTE *file, size_t size, const BYTE *module,
                            (int)found.file.len, found.file.text);
         place->line = place->file != NULL ? (int)found.line : 0;
     }
+    return !found.has_lines;
 }
 
 /* The file is mapped only while we look: a DLL that is unloaded can be
  * replaced. */
-static void ask_file(const wchar_t *path, const BYTE *module, size_t offset,
-                     struct place *place, bool *has_lines)
+static bool ask_file(const wchar_t *path, const BYTE *module, size_t offset,
+                     struct place *place)
 {
     LARGE_INTEGER size;
+    bool further = false;
     HANDLE file =
         CreateFileW(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE,
                     NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file == INVALID_HANDLE_VALUE)
-        return;
+        return false;
     if (GetFileSizeEx(file, &size) && size.QuadPart < INT_MAX) {
         HANDLE mapping =
             CreateFileMappingW(file, NULL, PAGE_READONLY, 0, 0, NULL);
@@ -96,14 +102,15 @@ static void ask_file(const wchar_t *path, const BYTE *module, size_t offset,
             mapping == NULL ? NULL
                             : MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0);
         if (bytes != NULL) {
-            find_in(bytes, (size_t)size.QuadPart, module, offset, place,
-                    has_lines);
+            further =
+                find_in(bytes, (size_t)size.QuadPart, module, offset, place);
             UnmapViewOfFile(bytes);
         }
         if (mapping != NULL)
             CloseHandle(mapping);
     }
     CloseHandle(file);
+    return further;
 }
 
 /* ---- dbghelp.dll ----------------------------------------------------------- */
@@ -152,8 +159,8 @@ static bool dbghelp_load(void)
     return true;
 }
 
-/* Only what a .pdb file says. Without one, dbghelp.dll would offer the nearest
- * function that the module exports. */
+/* Only what a .pdb file says. Without one, Windows' dbghelp.dll offers the nearest
+ * function that the module exports; Wine's offers nothing. */
 static void find_in_pdb(HANDLE who, DWORD64 address, struct place *place)
 {
     union {
@@ -169,6 +176,7 @@ static void find_in_pdb(HANDLE who, DWORD64 address, struct place *place)
         !dbghelp.module_info(who, address, &module) ||
         module.SymType != SymPdb || into_symbol >= symbol.info.Size)
         return;
+    free((char *)place->function); /* a symbol of the linker's */
     place->function = utf8_from_wide(symbol.info.Name);
     if (dbghelp.line(who, address, &into_line, &line)) {
         place->file = utf8_from_wide(line.FileName);
@@ -209,19 +217,19 @@ static char *look_up(const BYTE *address, struct place *place)
 {
     static wchar_t path[32768]; /* no path of Windows is longer */
     HMODULE module = NULL;
-    bool has_lines = false;
     char *name = NULL;
     /* A call of a function that never returns may be the last instruction of
      * its function. Then the address behind it is in the next one. */
     address--;
-    if (!GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+    /* Asked about address 0, it answers with the program. */
+    if (address == NULL ||
+        !GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
                             (LPCWSTR)(ULONG_PTR)address, &module))
         return made("0x%zx", (size_t)(ULONG_PTR)address);
     size_t offset = (size_t)(address - (const BYTE *)module);
     if (GetModuleFileNameW(module, path, sizeof path / sizeof path[0])) {
         name = utf8_from_wide(path);
-        ask_file(path, (const BYTE *)module, offset, place, &has_lines);
-        if (!has_lines)
+        if (ask_file(path, (const BYTE *)module, offset, place))
             ask_pdb(path, (const BYTE *)module, offset, place);
     }
     FreeLibrary(module); /* we had asked it to stay meanwhile */

@@ -66,6 +66,7 @@ static void memory_without_a_module(void)
     CHECK_TEXT(place->text, expected);
     CHECK(place->function == NULL && place->file == NULL && place->line == 0);
     CHECK_HAS(place_of(NULL)->text, "0xffff");
+    CHECK_TEXT(place_of((const void *)1)->text, "0x0");
 }
 
 /* The last test of places: it leaves no room for more. Nothing ever lies at the
