@@ -213,20 +213,20 @@ static void ask_pdb(wchar_t *path, const BYTE *module, size_t offset,
 /* ---- places ---------------------------------------------------------------- */
 
 /* Fills the place in, except for its text; returns that. */
-static char *look_up(const BYTE *address, struct place *place)
+static char *look_up(const void *return_address, struct place *place)
 {
     static wchar_t path[32768]; /* no path of Windows is longer */
     HMODULE module = NULL;
     char *name = NULL;
     /* A call of a function that never returns may be the last instruction of
      * its function. Then the address behind it is in the next one. */
-    address--;
+    ULONG_PTR address = (ULONG_PTR)return_address - 1;
     /* Asked about address 0, it answers with the program. */
-    if (address == NULL ||
+    if (address == 0 ||
         !GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                            (LPCWSTR)(ULONG_PTR)address, &module))
-        return made("0x%zx", (size_t)(ULONG_PTR)address);
-    size_t offset = (size_t)(address - (const BYTE *)module);
+                            (LPCWSTR)address, &module))
+        return made("0x%zx", (size_t)address);
+    size_t offset = (size_t)(address - (ULONG_PTR)module);
     if (GetModuleFileNameW(module, path, sizeof path / sizeof path[0])) {
         name = utf8_from_wide(path);
         if (ask_file(path, (const BYTE *)module, offset, place))
