@@ -19,10 +19,12 @@ packages() {
     dist) echo "$build python3" ;;
     demo) echo "$build $wine" ;;
     test)
-        # nc, socat, curl: real clients; haproxy: in front of servers; iproute2: a
-        # machine that vanishes. The line after them: a window on a desktop that
+        # g++: calls in C++, whose places have to be found; nc, socat, curl: real
+        # clients; haproxy: in front of servers; iproute2: a machine that
+        # vanishes. The line after them: a window on a desktop that
         # nobody sees, and its picture. chromium: the report.
-        echo "$build $wine python3 universal-ctags binutils" \
+        echo "$build g++-mingw-w64-x86-64-win32" \
+            "$wine python3 universal-ctags binutils" \
             "netcat-openbsd socat curl haproxy iproute2" \
             "xvfb xdotool imagemagick fonts-wine" "chromium $node" "$linux"
         ;;

@@ -93,20 +93,30 @@ def frame(target):
     return objects
 
 
+def has_cpp(target, compilers=GCC):
+    return bool(shutil.which(compilers[1] if compilers == CLANG else
+                             f"{target}-{compilers[1]}"))
+
+
 def build(name, target=X64, compilers=GCC, options=("-g",), link=()):
+    """The program, and the calls in it: those in C++ too, if we can."""
     exe = OUT / (re.sub(r"\W+", "-", name) + ".exe")
-    c, cpp = exe.with_suffix(".c.o"), exe.with_suffix(".cpp.o")
+    objects = [exe.with_suffix(".c.o")]
+    cpp = has_cpp(target, compilers)
     run([*command(target, compilers[0]), *options, "-Wall", "-Werror",
-         "-DWITH_CPP", "-c", HERE / "calls.c", "-o", c])
-    run([*command(target, compilers[1]), *options, *CPP, "-Wall", "-Werror",
-         "-c", HERE / "calls.cpp", "-o", cpp])
+         *(["-DWITH_CPP"] if cpp else []), "-c", HERE / "calls.c", "-o",
+         objects[0]])
+    if cpp:
+        objects.append(exe.with_suffix(".cpp.o"))
+        run([*command(target, compilers[1]), *options, *CPP, "-Wall", "-Werror",
+             "-c", HERE / "calls.cpp", "-o", objects[1]])
     linker = command(target, "gcc")
     if "-fuse-ld=lld" in link:  # gcc for Windows knows no other linker
         needs("ld.lld")
         gcc = run([*linker, "-print-libgcc-file-name"]).strip()
         linker = [*command(target, "clang"), "-L", Path(gcc).parent]
-    run([*linker, c, cpp, *frame(target), *link, "-o", exe])
-    return exe
+    run([*linker, *objects, *frame(target), *link, "-o", exe])
+    return exe, ALL_CALLS if cpp else C_CALLS
 
 
 def build_dll(name, *options):
@@ -116,7 +126,7 @@ def build_dll(name, *options):
     return dll
 
 
-# ---- looking --------------------------------------------------------------------
+# ---- looking ------------------------------------------------------------------
 
 def probe(exe, *dlls):
     """What it prints: {what is wanted: (function, file, line, text)}."""
@@ -195,17 +205,17 @@ def compare_with_addr2line(exe):
 
 def check_way(name, target, compilers, options, link):
     with check(f"places: {name}"):
-        exe = build(name, target, compilers, options, link)
+        exe, calls = build(name, target, compilers, options, link)
         found = compare_with_addr2line(exe)
         if target == X64:
-            judge(probe(exe), ALL_CALLS)
+            judge(probe(exe), calls)
         # Wine has no 32 bits everywhere, so that one is not run.
-        if missing := [(call, line) for call, (_, line) in ALL_CALLS.items()
+        if missing := [(call, line) for call, (_, line) in calls.items()
                        if (call.split("/")[0], line) not in found]:
             fail(f"not found in the file: {missing}")
 
 
-# ---- special files ----------------------------------------------------------------
+# ---- special files ------------------------------------------------------------
 
 def expect_nothing(answers, with_function):
     """No file, no line, but the place in the module; maybe a function."""
@@ -224,21 +234,21 @@ def expect_nothing(answers, with_function):
 
 
 def stripped(how, with_function):
-    exe = build("whole")
+    exe, calls = build("whole")
     bare = OUT / f"stripped{how}.exe"
     run([f"{X64}-strip", how, exe, "-o", bare])
     offsets = expect_nothing(probe(bare), with_function)
-    expect("the calls", sorted(offsets), sorted(ALL_CALLS))
+    expect("the calls", sorted(offsets), sorted(calls))
     # The code is the same, so the offsets lead to the lines in the whole one.
     lines = run([LOOK, exe], input="\n".join(f"{at:x}"
                                             for at in offsets.values()))
     expect("the lines", [int(line.split("|")[2])
                          for line in lines.splitlines()],
-           [ALL_CALLS[name][1] for name in offsets])
+           [calls[name][1] for name in offsets])
 
 
 def broken_lines():
-    exe = build("broken")
+    exe, _ = build("broken")
     data = bytearray(exe.read_bytes())
     at, size = sections(exe)[1][".debug_line"]
     data[at:at + size] = b"\xff" * size
@@ -248,7 +258,7 @@ def broken_lines():
 
 def two_dlls():
     """Both want to lie at the same address, so one does not."""
-    exe, first = build("host"), build_dll("first.dll", "-g", "-O2")
+    exe, first = build("host")[0], build_dll("first.dll", "-g", "-O2")
     second = OUT / "second.dll"
     shutil.copy(first, second)
     for dll in (first, second):
@@ -265,14 +275,14 @@ def two_dlls():
 
 def another_file():
     """A new build in place of the program that runs: its lines are others."""
-    exe, old = build("host"), build_dll("old.dll", "-g")
+    exe, old = build("host")[0], build_dll("old.dll", "-g")
     new = build_dll("new.dll", "-g", "-O2")
     expect_nothing(probe(exe, f"{old}={new}"), with_function=False)
 
 
 def pdb():
     needs("clang", "lld-link")
-    exe = build("host")
+    exe, _ = build("host")
     run(["clang", "--target=x86_64-pc-windows-msvc", "-g", "-gcodeview", "-O1",
          "-c", HERE / "calls.c", "-o", OUT / "pdb.obj"])
     run(["lld-link", "/dll", "/noentry", "/debug", OUT / "pdb.obj",
@@ -303,6 +313,10 @@ def main():
         run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-O1",
              "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-I.",
              HERE / "look.c", "watch/image.c", "-o", LOOK])
+    for target in (X64, X86):
+        if not has_cpp(target):
+            with check(f"places: C++ for {target}"):
+                skip(f"{target}-g++ is not installed, so only C is looked at")
     for name, way in WAYS.items():
         check_way(name, *way)
     with check("places: no debug information, only symbols"):
