@@ -128,7 +128,7 @@ struct image {
     struct reader line;     /* .debug_line */
     struct reader line_str; /* .debug_line_str, version 5 only */
     struct reader str;      /* .debug_str */
-    uint64_t section;       /* the number of the one that has the instruction */
+    uint64_t section;       /* the number of the instruction's section, or 0 */
     uint64_t in_section;    /* and how far inside it is */
 };
 
@@ -229,7 +229,8 @@ static struct image_text function_symbol(const struct image *image)
         uint64_t class = number(&r, 1);
         skip(&r, number(&r, 1) * SYMBOL_SIZE); /* more about the same symbol */
         /* Where a function begins there may be its section's symbol as well. */
-        if (section != image->section || value > image->in_section ||
+        if (section == 0 || section != image->section ||
+            value > image->in_section ||
             (class != EXTERNAL && class != STATIC) || value < nearest ||
             (value == nearest && !function))
             continue;

@@ -21,15 +21,16 @@ struct place {
 };
 
 /* The place of the call that returns to that address. To look up an address
- * that a function begins with, add 1.
+ * that a function begins with, add 1. If a function was inlined, the line is
+ * its own, but the name is that of the function that its code became part of.
  *
  * Never NULL. The texts stay as long as the process: each address is looked up
- * once, which takes milliseconds because files are read, and is remembered.
- * After PLACES_MOST addresses the answer is only "(one place too many)".
+ * once, which takes a while because files are read, and is remembered. After
+ * PLACES_MOST addresses the answer is only "(one place too many)".
  *
- * Any thread may call it, but not inside DllMain(), because it may load
- * dbghelp.dll. It leaves GetLastError() as it was. Not seen: that a DLL was
- * unloaded, and another one lies in its place. */
+ * Any thread may call it; one lock is around it all. But not inside DllMain(),
+ * because it may load dbghelp.dll. It leaves GetLastError() as it was. Not
+ * seen: that a DLL was unloaded, and another one lies in its place. */
 const struct place *place_of(const void *return_address);
 enum { PLACES_MOST = 10000 };
 
