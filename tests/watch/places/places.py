@@ -27,7 +27,7 @@ PRODUCT = ["watch/places.c", "watch/image.c", "common/map.c", "common/utf8.c"]
 # Also without the C++ library: not every compiler here has one for Windows.
 CPP = ["-fno-exceptions", "-fno-rtti"]
 ROUNDS = 200000  # of broken files
-LIMIT_S = 300
+LIMIT_S = 120
 
 # The compiler, its options, the options for the linker. With -O2 the compiler
 # makes copies and parts of functions, and leaves frame pointers out.
