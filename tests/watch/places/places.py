@@ -288,7 +288,8 @@ def pdb():
     run(["lld-link", "/dll", "/noentry", "/debug", OUT / "pdb.obj",
          f"/out:{OUT}/pdb.dll", f"/pdb:{OUT}/pdb.pdb"])
     judge(probe(exe, OUT / "pdb.dll"), C_CALLS)
-    old = build_dll("older.dll", "-g")
+    # Its code lies where that of pdb.dll does.
+    old = build_dll("older.dll", "-g", "-nostdlib", "-Wl,-e,0")
     expect_nothing(probe(exe, f"{old}={OUT}/pdb.dll"), with_function=False)
     (OUT / "pdb.pdb").rename(OUT / "away.pdb")
     # Now the nearest thing is what the DLL exports.
