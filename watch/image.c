@@ -213,12 +213,15 @@ static void image_open(struct image *image, uint64_t offset)
 
 /* A function's symbol is where it begins; where it ends is nowhere. So every
  * symbol counts that is nearest below, but only a function gives its name: the
- * code behind another symbol, or before the first one, gets none. */
+ * code behind another symbol, or before the first one, gets none. And all get
+ * none if there is not one static symbol (strip -x): then the static functions
+ * have lost theirs, and would get the name of another. */
 static struct image_text function_symbol(const struct image *image)
 {
     enum { EXTERNAL = 2, STATIC = 3, FUNCTION = 2 };
     struct image_text best = {"", 0};
     uint64_t nearest = 0;
+    bool statics = false;
     struct reader r = image->symbols;
     while (left(&r) > 0) {
         struct reader name = part(&r, 0, SHORT_NAME);
@@ -228,6 +231,7 @@ static struct image_text function_symbol(const struct image *image)
         bool function = number(&r, 2) >> 4 == FUNCTION;
         uint64_t class = number(&r, 1);
         skip(&r, number(&r, 1) * SYMBOL_SIZE); /* more about the same symbol */
+        statics = statics || (section != 0 && class == STATIC);
         /* Where a function begins there may be its section's symbol as well. */
         if (section == 0 || section != image->section ||
             value > image->in_section ||
@@ -238,6 +242,8 @@ static struct image_text function_symbol(const struct image *image)
         best =
             function ? short_or_long(image, name) : (struct image_text){"", 0};
     }
+    if (!statics)
+        best.len = 0;
     /* 32 bit: every name of C gets an underscore in front, and a function that
      * cleans up the stack itself (__stdcall) the size of its arguments. */
     if (image->is_i386 && best.len > 1 && best.text[0] == '_') {

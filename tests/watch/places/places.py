@@ -322,6 +322,8 @@ def main():
         check_way(name, *way)
     with check("places: no debug information, only symbols"):
         stripped("--strip-debug", with_function=True)
+    with check("places: only symbols, and not those of static functions"):
+        stripped("--discard-all", with_function=False)
     with check("places: neither debug information nor symbols"):
         stripped("--strip-all", with_function=False)
     with check("places: a broken table of lines"):
