@@ -133,6 +133,58 @@ static void names_of_functions(void)
     }
 }
 
+/* The smallest file with a table of lines, for the opcodes that no compiler
+ * writes for this processor. */
+static void opcodes_that_are_rare(void)
+{
+    static const unsigned char program[] = {
+        0,  9,    2,    0x00, 0x10, 0, 0, 0, 0, 0, 0, /* address 0x1000 */
+        3,  6,    1,                                  /* line 7 at 0x1000 */
+        9,  0x34, 0x02, 3,    1,    1, /* line 8 at 0x1234, fixed advance */
+        8,  3,    1,    1,             /* line 9 at 0x1234 + 17 */
+        12, 5,    10,   11,   6, /* an ISA, a prologue, an epilogue, ... */
+        0,  3,    0x99, 1,    2, /* an extended one that nobody knows */
+        13, 0x85, 1,    1,       /* a standard one that nobody knows */
+        2,  4,    3,    0x7f, 1, /* line 8 again, 4 bytes on */
+        2,  8,    0,    1,    1, /* 8 bytes on: the end */
+    };
+    static const unsigned char unit[] = {
+        0,   0, 0, 0,   4,   0,   30, 0, 0, 0, 1, 1, 1, 0xfb, 14,
+        14,  0, 1, 1,   1,   1,   0,  0, 0, 1, 0, 0, 1, 1, /* one more than usual */
+        'd', 0, 0, 'a', '.', 'c', 0,  1, 0, 0, 0};
+    static const struct {
+        unsigned offset;
+        unsigned line;
+    } rows[] = {{0xfff, 0},  {0x1000, 7}, {0x1233, 7}, {0x1234, 8},
+                {0x1244, 8}, {0x1245, 9}, {0x1248, 9}, {0x1249, 8},
+                {0x1250, 8}, {0x1251, 0}};
+    unsigned char file[512] = {0};
+    enum { COFF = 68, SECTION = COFF + 20 + 32, NAMES = 192, LINES = 256 };
+    file[0x3c] = COFF - 4;
+    file[COFF + 2] = 1; /* section */
+    file[COFF + 8] = NAMES;
+    file[COFF + 16] = 32;
+    file[COFF + 20] = 0x0b; /* 64 bits; it lies at address 0 */
+    file[COFF + 21] = 0x02;
+    memcpy(file + SECTION, "/4", 2);
+    file[SECTION + 16] = sizeof unit + sizeof program;
+    file[SECTION + 21] = LINES >> 8;
+    file[NAMES] = 16;
+    memcpy(file + NAMES + 4, ".debug_line", 11);
+    memcpy(file + LINES, unit, sizeof unit);
+    memcpy(file + LINES + sizeof unit, program, sizeof program);
+    file[LINES] = sizeof unit + sizeof program - 4;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct image_place place;
+        image_find(file, sizeof file, rows[i].offset, &place);
+        test_note("offset 0x%x", rows[i].offset);
+        CHECK(place.has_lines);
+        CHECK_INT(place.line, rows[i].line);
+        CHECK_INT(place.file.len, rows[i].line != 0 ? 3 : 0);
+        CHECK_INT(place.folder.len, rows[i].line != 0 ? 1 : 0);
+    }
+}
+
 void test_places(void)
 {
     RUN(our_own_call);
@@ -140,5 +192,6 @@ void test_places(void)
     RUN(a_dll_of_windows);
     RUN(memory_without_a_module);
     RUN(names_of_functions);
+    RUN(opcodes_that_are_rare);
     RUN(no_more_than_the_limit);
 }
