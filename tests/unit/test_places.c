@@ -166,11 +166,11 @@ static void opcodes_that_are_rare(void)
     file[COFF + 16] = 32;
     file[COFF + 20] = 0x0b; /* 64 bits; it lies at address 0 */
     file[COFF + 21] = 0x02;
-    memcpy(file + SECTION, "/4", 2);
+    memcpy(file + SECTION, "/4", sizeof "/4");
     file[SECTION + 16] = sizeof unit + sizeof program;
     file[SECTION + 21] = LINES >> 8;
     file[NAMES] = 16;
-    memcpy(file + NAMES + 4, ".debug_line", 11);
+    memcpy(file + NAMES + 4, ".debug_line", sizeof ".debug_line");
     memcpy(file + LINES, unit, sizeof unit);
     memcpy(file + LINES + sizeof unit, program, sizeof program);
     file[LINES] = sizeof unit + sizeof program - 4;
