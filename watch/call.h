@@ -15,6 +15,7 @@ struct trace_call {
     enum trace_id id;
     struct caller *mine;     /* NULL: no memory; the call is just made */
     struct trace_ring *ring; /* where to record it; NULL: nowhere */
+    const void *caller; /* the address that the call returns to */
     struct trace_place place;
     const char *source; /* the arguments as they stand in the source, or NULL */
     bool waits;
@@ -37,7 +38,8 @@ void call_ends(struct trace_call *call, LONG_PTR result);
  * completion, so many bytes have come or gone. They leave the last error as it
  * was. */
 void call_done(const OVERLAPPED *ov, DWORD len, DWORD error);
-void call_apc(const char *source, ULONG_PTR which); /* see RECORD_APC */
+void call_apc(const char *source, ULONG_PTR which,
+              PAPCFUNC theirs); /* see RECORD_APC */
 
 /* Around a callback of the thread pool: no call that is watched waits for it, so
  * this is where a turn of the thread begins. */

@@ -294,6 +294,7 @@ static void put_call(struct trace_ring *ring, struct trace_record *rec,
     rec->inside = ring->open;
     rec->began = t->began;
     rec->ended = ended;
+    rec->caller = t->caller;
     rec->place = t->place;
     rec->source = t->source;
     rec->result = result;
@@ -554,12 +555,12 @@ void call_done(const OVERLAPPED *ov, DWORD len, DWORD error)
     SetLastError(last_error);
 }
 
-void call_apc(const char *source, ULONG_PTR which)
+void call_apc(const char *source, ULONG_PTR which, PAPCFUNC theirs)
 {
     DWORD error = GetLastError();
     struct caller *mine = recorder();
     if (mine != NULL)
-        note(mine, RECORD_APC, source, which, 0, 0, NULL, 0);
+        note(mine, RECORD_APC, source, which, (ULONG_PTR)theirs, 0, NULL, 0);
     SetLastError(error);
 }
 

@@ -102,6 +102,7 @@ struct trace_record {
     LONG64 inside;
     LONG64 began; /* clock_ns() */
     LONG64 ended;
+    const void *caller; /* the address that a call returns to */
     struct trace_place place;
     const char *source;
     LONG64 result;

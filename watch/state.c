@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/net.h"
+#include "watch/places.h"
 #include "watch/state.h"
 
 #ifdef TRACE
@@ -39,6 +40,22 @@ bool trace_at_once(const struct trace_record *rec)
                    (watched[rec->id].fails == FAILS_ZERO ? 0 : SOCKET_ERROR);
     return watched[rec->id].told == TOLD_POSTED &&
            (!refused || rec->error != WSA_IO_PENDING);
+}
+
+const char *trace_code(const char *source, unsigned index, ULONG_PTR address,
+                       size_t *len)
+{
+    if (source != NULL)
+        return trace_argument(source, index, len);
+#ifdef WATCH_LIBRARY
+    const struct place *place = place_of((const char *)address + 1);
+    const char *name = place->function != NULL ? place->function : place->text;
+#else
+    const char *name = "";
+    (void)address;
+#endif
+    *len = strlen(name);
+    return name;
 }
 
 /* ---- handles ------------------------------------------------------------- */
@@ -232,9 +249,10 @@ static struct trace_op *op_begin(struct trace_state *state,
     snprintf(op->name, sizeof op->name, "%s", s != NULL ? s->name : "");
     op->accepts = rec->id == TRACE_AcceptEx ? rec->args[1] : 0;
     op->routine = NULL;
-    if (rec->source != NULL && rec->args[6] != 0 &&
+    if (rec->args[6] != 0 &&
         (rec->id == TRACE_WSARecv || rec->id == TRACE_WSASend))
-        op->routine = trace_argument(rec->source, 6, &op->routine_len);
+        op->routine =
+            trace_code(rec->source, 6, rec->args[6], &op->routine_len);
     if (!trace_posted(rec)) {
         op->state = OP_REAPED;
         return NULL;
@@ -565,8 +583,8 @@ const char *trace_function(const struct trace_state *state,
         *len = op->routine_len;
         return op->routine;
     }
-    if (rec->kind == RECORD_APC && rec->source != NULL)
-        return trace_argument(rec->source, 0, len);
+    if (rec->kind == RECORD_APC)
+        return trace_code(rec->source, 0, rec->args[1], len);
     *len = rec->place.function != NULL ? strlen(rec->place.function) : 0;
     return rec->place.function;
 }

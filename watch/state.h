@@ -161,6 +161,11 @@ struct trace_op *trace_op_of(const struct trace_state *state, ULONG_PTR ov);
 const char *trace_function(const struct trace_state *state,
                            const struct trace_record *rec, size_t *len);
 
+/* The name of a function that is argument number `index` of a call: as in the
+ * source, or what lies at its address. Not terminated. */
+const char *trace_code(const char *source, unsigned index, ULONG_PTR address,
+                       size_t *len);
+
 /* Microseconds from the start of the trace. */
 double trace_us(const struct trace_state *state, LONG64 ns);
 

@@ -182,13 +182,12 @@ static void add_bytes(struct trace_text *out, const struct trace_record *rec,
     trace_add(out, len > rec->text_len ? "\"..." : "\"");
 }
 
-static void add_as_written(struct trace_text *out,
-                           const struct trace_record *rec, unsigned index)
+static void add_function(struct trace_text *out, const struct trace_record *rec,
+                         unsigned index)
 {
     size_t len = 0;
-    const char *text =
-        rec->source == NULL ? "" : trace_argument(rec->source, index, &len);
-    trace_add(out, "%.*s", (int)len, text);
+    const char *name = trace_code(rec->source, index, rec->args[index], &len);
+    trace_add(out, "%.*s", (int)len, name);
 }
 
 static void add_count(struct trace_text *out, unsigned long long count,
@@ -272,7 +271,7 @@ static void add_arg(struct trace_text *out, const struct trace_state *state,
     case 'l': trace_add_mask(out, WSAGETSELECTEVENT(value)); break;
     case 'm': add_message_name(out, state, value); break;
     case 'M': trace_add_message(out, state, rec->out); break;
-    case 'a': add_as_written(out, rec, index); break;
+    case 'a': add_function(out, rec, index); break;
     default: add_number(out, letter, value); break;
     }
 }
@@ -436,8 +435,9 @@ void trace_add_what(struct trace_text *out, const struct trace_state *state,
         const struct trace_op *op = trace_op_of(state, rec->args[0]);
         trace_add(out, "%s done", op != NULL ? trace_op_kind(op->id) : "it is");
     } else if (rec->kind == RECORD_APC) {
-        trace_add(out, "APC ");
-        add_as_written(out, rec, 0);
+        size_t len = 0;
+        const char *name = trace_code(rec->source, 0, rec->args[1], &len);
+        trace_add(out, "APC %.*s", (int)len, name);
     } else {
         trace_add(out, "return to the pool");
     }

@@ -59,7 +59,7 @@ struct apc {
 static void CALLBACK apc(ULONG_PTR arg)
 {
     struct apc apc = *(struct apc *)arg;
-    call_apc(apc.source, arg);
+    call_apc(apc.source, arg, apc.theirs);
     free((struct apc *)arg);
     apc.theirs(apc.arg);
 }
@@ -258,7 +258,6 @@ static bool begins(struct trace_call *call, enum trace_id id, ULONG_PTR *w,
                    size_t size)
 {
     library_begin();
-    memset(call->args, 0, sizeof call->args);
     memcpy(call->args, w, size);
     call_begins(call, id);
     switch (id) {
@@ -318,14 +317,20 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
 #define V8(a, b, c, d, e, f, g, h)    V7(a, b, c, d, e, f, g), (h)w[7]
 #define V9(a, b, c, d, e, f, g, h, i) V8(a, b, c, d, e, f, g, h), (i)w[8]
 
+#ifdef _MSC_VER
+#define CALLER _ReturnAddress()
+#else
+#define CALLER __builtin_return_address(0)
+#endif
+
 #define FUNCTION(real, name, result, types)                                    \
     result WSAAPI watch_##name(WATCH_PARAMS types)                             \
     {                                                                          \
-        struct trace_call call;                                                \
+        struct trace_call call = {.caller = CALLER};                           \
         ULONG_PTR w[] = {WORDS types};                                         \
         LONG_PTR value = begins(&call, TRACE_##name, w, sizeof w)              \
                              ? (LONG_PTR)real(VALUES types)                    \
-                             : call.instead;                                    \
+                             : call.instead;                                   \
         return (result)ends(&call, w, value);                                  \
     }
 #define REAL_ws2_32(name)   REAL(name)
@@ -339,7 +344,7 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
 #define CALL_VOID(name, dll, types, ...)                                       \
     void WSAAPI watch_##name(WATCH_PARAMS types)                               \
     {                                                                          \
-        struct trace_call call;                                                \
+        struct trace_call call = {.caller = CALLER};                           \
         ULONG_PTR w[] = {WORDS types};                                         \
         if (begins(&call, TRACE_##name, w, sizeof w))                          \
             REAL_##dll(name)(VALUES types);                                    \
@@ -348,11 +353,11 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
 #define CALL_NONE(name, dll, result, ...)                                      \
     result WSAAPI watch_##name(void)                                           \
     {                                                                          \
-        struct trace_call call;                                                \
+        struct trace_call call = {.caller = CALLER};                           \
         ULONG_PTR w[] = {0};                                                   \
         LONG_PTR value = begins(&call, TRACE_##name, w, sizeof w)              \
                              ? (LONG_PTR)REAL_##dll(name)()                    \
-                             : call.instead;                                    \
+                             : call.instead;                                   \
         return (result)ends(&call, w, value);                                  \
     }
 #include "watch/calls.h"

@@ -14,6 +14,7 @@
 #ifdef TRACE
 
 #include "watch/json.h"
+#include "watch/places.h"
 #include "watch/real.h"
 
 /* How long the end of the process waits for a writer that gets nothing done,
@@ -183,12 +184,11 @@ static void write_end(void)
 
 /* ---- taking records in their order --------------------------------------- */
 
-static const struct trace_record *ring_first(struct trace_ring *ring)
+static struct trace_record *ring_first(struct trace_ring *ring)
 {
     while (ring->tail != InterlockedCompareExchange64(&ring->head, 0, 0)) {
         size_t at = (size_t)ring->tail % TRACE_RING_SIZE;
-        const struct trace_record *rec =
-            (const struct trace_record *)(ring->bytes + at);
+        struct trace_record *rec = (struct trace_record *)(ring->bytes + at);
         if (rec->kind != RECORD_PAD)
             return rec;
         InterlockedExchangeAdd64(&ring->tail, rec->size);
@@ -199,13 +199,12 @@ static const struct trace_record *ring_first(struct trace_ring *ring)
 /* The next record and its ring, or NULL: none is there, or one that began
  * earlier is still to come. But what ran inside that one comes before it. At
  * the end nothing more comes: then the earliest there is. */
-static const struct trace_record *next_record(struct trace_ring **from,
-                                              bool last)
+static struct trace_record *next_record(struct trace_ring **from, bool last)
 {
-    const struct trace_record *earliest = NULL;
+    struct trace_record *earliest = NULL;
     for (struct trace_ring *ring = trace_rings; ring != NULL;
          ring = ring->next) {
-        const struct trace_record *rec = ring_first(ring);
+        struct trace_record *rec = ring_first(ring);
         if (rec == NULL)
             continue;
         bool next = rec->seq <= next_seq ||
@@ -220,11 +219,28 @@ static const struct trace_record *next_record(struct trace_ring **from,
     return earliest;
 }
 
+/* A program that was only linked with us did not say where it calls: its debug
+ * information knows. */
+static void find_place(struct trace_record *rec)
+{
+#ifdef WATCH_LIBRARY
+    if (rec->caller == NULL || rec->place.function != NULL)
+        return;
+    const struct place *place = place_of(rec->caller);
+    rec->place = (struct trace_place){
+        place->base != NULL ? place->base : "",
+        place->function != NULL ? place->function : place->text, place->line};
+#else
+    (void)rec;
+#endif
+}
+
 static void drain(bool last)
 {
     struct trace_ring *ring;
-    const struct trace_record *rec;
+    struct trace_record *rec;
     while ((rec = next_record(&ring, last)) != NULL) {
+        find_place(rec);
         if (ring->thread == NULL)
             ring->thread = trace_thread_new(&state, ring->tid);
         if (ring->thread != NULL)
@@ -327,14 +343,14 @@ static void open_file(const char *name)
  * Windows. Source: RtlGetVersion function. */
 static void name_system(void)
 {
-    typedef LONG WINAPI get_version(OSVERSIONINFOW *info);
+    typedef LONG WINAPI get_version(OSVERSIONINFOW * info);
     typedef const char *CDECL get_wine(void);
     OSVERSIONINFOW info = {.dwOSVersionInfoSize = sizeof info};
     HMODULE library = GetModuleHandleW(L"ntdll.dll");
-    get_version *version = (get_version *)(void (*)(void))GetProcAddress(
-        library, "RtlGetVersion");
-    get_wine *wine = (get_wine *)(void (*)(void))GetProcAddress(
-        library, "wine_get_version");
+    get_version *version =
+        (get_version *)(void (*)(void))GetProcAddress(library, "RtlGetVersion");
+    get_wine *wine =
+        (get_wine *)(void (*)(void))GetProcAddress(library, "wine_get_version");
     if (version != NULL)
         (void)version(&info); /* cannot fail */
     snprintf(state.system, sizeof state.system, "Windows %lu.%lu.%lu%s%s",
