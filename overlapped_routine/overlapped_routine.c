@@ -100,15 +100,18 @@ static bool worker_is_needed(const struct worker *w)
 /* One copy of this runs in each worker. The sleep is where the work is done:
  * only in an alertable wait, and only on the thread that asked, does the
  * system call the routines. SleepEx() returns after it has called all that
- * were due. */
+ * were due. What was due before this thread began, the system has called
+ * already; so the look at what there is to do comes before the first sleep. */
 static void worker_run(struct worker *w)
 {
-    while (!w->stopping || w->conns != NULL) {
-        SleepEx(w->held != NULL ? RETRY_MS : INFINITE, TRUE);
+    for (;;) {
         while (worker_is_needed(w) || w->parked != NULL) {
             worker_close_ended(w);
             worker_ask_again(w);
         }
+        if (w->stopping && w->conns == NULL)
+            return;
+        SleepEx(w->held != NULL ? RETRY_MS : INFINITE, TRUE);
     }
 }
 
