@@ -21,7 +21,7 @@
  * because nobody reads our standard error any more. */
 enum { END_PATIENCE_MS = 1000 };
 
-/* From here on viewers are slow. */
+/* From here on viewers are slow: docs/tracing.md has figures. */
 enum { MANY_RECORDS = 1000000 };
 
 /* So much text is put together for one write. */
@@ -145,8 +145,8 @@ static void write_record(struct trace_thread *thread,
     trace_forget(&state, rec);
     records++;
     if (file.file != NULL && records == MANY_RECORDS)
-        err_print("%s: %d records already; a viewer needs about a minute and "
-                  "some GB for so many",
+        err_print("%s: %d records already; a viewer takes in some 60000 a "
+                  "second, and has to keep them all in memory",
                   file.name, MANY_RECORDS);
     if (narration.text.len >= WRITE_SIZE)
         sink_write(&narration);
