@@ -316,13 +316,21 @@ static void conn_close(struct server *srv, struct conn *c, int err)
 
 /* ---- 6. start and stop ------------------------------------------------- */
 
+static bool show_window;
+
+static const struct option own_options[] = {
+    {NULL, "--window", .out = &show_window},
+    {0},
+};
+
 static const struct model model = {
     .name = "asyncselect",
     .idea = "readiness, told by window messages (WSAAsyncSelect)",
     .most_clients = 4900,
     .why_limit = "a message queue holds 10,000, two for each client",
     .no_threads = "messages arrive on the one thread that owns the window",
-    .has_window = true,
+    .own_options = own_options,
+    .own_help = "      --window         show the clients in a window\n",
 };
 
 /* A message-only window: no place on any screen, so it works in a service and
@@ -345,7 +353,7 @@ static void server_start(struct server *srv)
 {
     open_message_window(srv);
     srv->listener = net_listen(&srv->args);
-    if (srv->args.window)
+    if (show_window)
         window_open(model.name, srv->listener, srv->window, WM_STOP);
     listener_watch(srv);
     srv->threads = 1;

@@ -181,6 +181,8 @@ static char **read_option(const struct program *program,
     bool help = is(given, "--help") || is(given, "-h") || is(given, "-?") ||
                 is(given, "/?");
     const struct option *option = find(options, given);
+    if (option == NULL && program->more != NULL)
+        option = find(program->more, given);
     if (option == NULL && !help && !version)
         args_error("unknown option '%s'", arg);
     if (option != NULL && option->refused != NULL)
@@ -228,7 +230,7 @@ static const char *help_for(const struct model *model)
         "  -b, --bind ADDRESS   IPv4 or IPv6 literal, default 127.0.0.1\n"
         "  -c, --max-clients N  refuse above N; default and most: %lu\n"
         "                       (%s)\n"
-        "%s%s%s"
+        "%s%s"
         "      --buffer BYTES   echo buffer per connection, default "
         "65536,\n"
         "                       1 to 1048576\n"
@@ -249,12 +251,7 @@ static const char *help_for(const struct model *model)
         model->no_threads == NULL
             ? "  -t, --threads N      worker threads, 1 to 256\n"
             : "",
-        model->has_window
-            ? "      --window         show the clients in a window\n"
-            : "",
-        model->has_work
-            ? "      --work MS        each echo blocks its thread for so long\n"
-            : "");
+        model->own_help != NULL ? model->own_help : "");
     return text;
 }
 
@@ -301,11 +298,6 @@ struct args args_parse(const struct model *model, int argc, char **argv)
 #else
     const char *no_trace = "this program was built without tracing";
 #endif
-    const char *no_window =
-        model->has_window ? NULL : "only asyncselect has a window";
-
-    const char *no_work = model->has_work ? NULL : "only pool has it";
-
     const struct option options[] = {
         {"-p", "--port", &port, option_number, .max = 65535},
         {"-b", "--bind", &args, read_address,
@@ -314,9 +306,6 @@ struct args args_parse(const struct model *model, int argc, char **argv)
          .max = model->most_clients},
         {"-t", "--threads", &args.threads, option_number, .min = 1, .max = 256,
          .refused = model->no_threads},
-        {NULL, "--window", .out = &args.window, .refused = no_window},
-        {NULL, "--work", &args.work, option_number, .max = 1000,
-         .refused = no_work},
         {NULL, "--buffer", &args.buffer, option_number, .min = 1,
          .max = 1024 * 1024},
         {"-q", "--quiet", .out = &args.quiet},
@@ -328,7 +317,8 @@ struct args args_parse(const struct model *model, int argc, char **argv)
         {0},
     };
     const struct program program = {.name = model->name,
-                                    .help = help_for(model)};
+                                    .help = help_for(model),
+                                    .more = model->own_options};
     args_read(&program, options, argc, argv);
     if (args.quiet && args.verbose)
         args_error("--quiet and --verbose exclude each other");

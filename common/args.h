@@ -8,6 +8,8 @@
 #include "common/version.h"
 #include "common/win.h"
 
+struct option;
+
 /* What a server says about itself: its name, what it can hold, and which of
  * the options make sense for it. */
 struct model {
@@ -16,8 +18,8 @@ struct model {
     unsigned long most_clients; /* the model's own limit */
     const char *why_limit;      /* and where that limit comes from */
     const char *no_threads;     /* why --threads is refused; NULL: it has it */
-    bool has_window;            /* --window */
-    bool has_work;              /* --work */
+    const struct option *own_options; /* NULL, or a table of more options */
+    const char *own_help;             /* and their lines in --help */
 };
 
 /* The limit of a model that has none of its own: about as many connections as
@@ -30,8 +32,6 @@ struct args {
     unsigned long max_clients;
     unsigned long threads; /* 0: not given, the model chooses */
     unsigned long buffer;  /* bytes per connection */
-    unsigned long work;    /* ms that each echo blocks its thread */
-    bool window;
     bool trace;             /* tell the calls on standard error */
     const char *trace_file; /* or NULL; ends in .json or .jsonl */
     bool quiet;
@@ -49,8 +49,6 @@ void args_begin(int *argc, char ***argv);
 struct args args_parse(const struct model *model, int argc, char **argv);
 
 /* ---- for programs of any kind ------------------------------------------- */
-
-struct option;
 
 /* Reads the value of an option into option->out. False if it is no such value.
  * One that says itself what is wrong calls args_error(). */
@@ -79,6 +77,7 @@ struct program {
     const char *help;
     void (*operand)(void *to, char *word);
     void *to;
+    const struct option *more; /* a second table of options, or NULL */
 };
 
 /* Read the whole command line: `--name VALUE`, `--name=VALUE`, `-n VALUE`, and

@@ -31,7 +31,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
-from suite import BUILD, EXTRAS, MODELS, REPORTS, WINE  # noqa: E402
+from suite import BUILD, EXTRAS, MODELS, OWN_OPTIONS, REPORTS, WINE  # noqa: E402
 
 PROCESSORS = sorted(os.sched_getaffinity(0))
 LANES = int(os.environ.get("LANES", 3 * len(PROCESSORS)))
@@ -104,7 +104,9 @@ PARTS = {
     "trace": [Job("", *python("trace"), seconds=60)],
     "contract": [Job(model, *python("contract", model), seconds=60,
                      wide=model not in ("select", "asyncselect", *EXTRAS))
-                 for model in (*MODELS, *EXTRAS)],
+                 for model in (*MODELS, *EXTRAS)] +
+                [Job(options.replace(" ", ""), *python("contract", options),
+                     seconds=60) for options in OWN_OPTIONS],
     "builds": [Job(f"{way}-{model}", *python("contract", f"--{way}", model),
                    seconds=50) for way in ("plain", "traced")
                for model in MODELS],

@@ -72,6 +72,7 @@ CALL(WSAIoctl, ws2_32, int, (SOCKET, DWORD, void *, DWORD, void *, DWORD, DWORD 
 CALL(WSAAsyncSelect, ws2_32, int, (SOCKET, HWND, u_int, long), "s-mf", OK, MINUS_1, NOT, 0)
 CALL(WSAEventSelect, ws2_32, int, (SOCKET, HANDLE, long), "sef", OK, MINUS_1, NOT, 0)
 CALL(CreateIoCompletionPort, kernel32, HANDLE, (HANDLE, HANDLE, ULONG_PTR, DWORD), "shn", OK, ZERO, NOT, 0)
+CALL(SetFileCompletionNotificationModes, kernel32, BOOL, (HANDLE, UCHAR), "sn", OK, ZERO, NOT, 0)
 CALL(CreateThreadpoolIo, kernel32, PTP_IO, (HANDLE, PTP_WIN32_IO_CALLBACK, void *, PTP_CALLBACK_ENVIRON), "s", OK, ZERO, NOT, 0)
 CALL_VOID(StartThreadpoolIo, kernel32, (PTP_IO), "x", NOTHING, NEVER, NOT, 0)
 CALL_VOID(CancelThreadpoolIo, kernel32, (PTP_IO), "x", NOTHING, NEVER, NOT, 0)

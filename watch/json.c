@@ -581,6 +581,17 @@ static void line_name(struct trace_text *out, const struct trace_state *state,
         trace_add(out, ",\"op\":%lu", h->accepted_by);
 }
 
+static void add_numbers(struct trace_text *out, const char *key,
+                        const unsigned long *numbers, unsigned count)
+{
+    if (count == 0)
+        return;
+    trace_add(out, ",\"%s\":[", key);
+    for (unsigned i = 0; i < count; i++)
+        trace_add(out, "%s%lu", i > 0 ? "," : "", numbers[i]);
+    trace_add(out, "]");
+}
+
 /* What the record is about, for programs: the words of `arguments` and `result`
  * are for people. */
 static void line_about(struct trace_text *out, const struct trace_state *state,
@@ -616,8 +627,7 @@ static void line_about(struct trace_text *out, const struct trace_state *state,
         }
         trace_add(out, "}");
     }
-    if (change->posted != 0)
-        trace_add(out, ",\"posted\":%lu", change->posted);
+    add_numbers(out, "posted", change->posted, change->posted_count);
 }
 
 void trace_lines_add(struct trace_text *out, const struct trace_state *state,
@@ -652,11 +662,10 @@ void trace_lines_add(struct trace_text *out, const struct trace_state *state,
         trace_add(out, ",\"error\":\"%s\",\"code\":%lu", err_name(error),
                   (unsigned long)error);
     line_about(out, state, thread, rec, change);
+    unsigned long ended[TRACE_LIST_MOST / 3];
     for (unsigned i = 0; i < change->ended_count; i++)
-        trace_add(out, "%s%lu", i == 0 ? ",\"ended\":[" : ",",
-                  change->ended[i]->number);
-    if (change->ended_count > 0)
-        trace_add(out, "]");
+        ended[i] = change->ended[i]->number;
+    add_numbers(out, "ended", ended, change->ended_count);
     add_state(out, state);
     trace_add(out, "}\n");
 }

@@ -85,6 +85,7 @@ static LONG64 take_seq(void)
 static volatile struct sock {
     bool non_blocking; /* a call on it does not wait */
     bool client;       /* it came from accept() or AcceptEx() */
+    bool skips;        /* what is done at once sends it no packet */
 } socks[0x10000];
 
 static volatile struct sock *sock_of(ULONG_PTR sock)
@@ -104,6 +105,11 @@ static void look_at_socket(enum trace_id id, const ULONG_PTR *args)
     case TRACE_closesocket: /* before: the value may be used again at once */
         sock_of(args[0])->non_blocking = false;
         sock_of(args[0])->client = false;
+        sock_of(args[0])->skips = false;
+        break;
+    case TRACE_SetFileCompletionNotificationModes:
+        sock_of(args[0])->skips =
+            (args[1] & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) != 0;
         break;
     default: break;
     }
@@ -161,6 +167,17 @@ static void look_before(struct trace_call *t)
         t->out[1] = (ULONG_PTR)ov->hEvent;
 }
 
+/* Of an operation that was done at once. Where its packet comes nevertheless,
+ * another thread may have the OVERLAPPED by now. */
+static DWORD bytes_at_once(const ULONG_PTR *args)
+{
+    if (args[3] != 0)
+        return *(const DWORD *)args[3];
+    if (args[5] != 0 && sock_of(args[0])->skips)
+        return (DWORD)((const OVERLAPPED *)args[5])->InternalHigh;
+    return 0;
+}
+
 /* What the call has written. Its own thread may look at that: it is where the
  * model itself finds the answer. */
 static void look_after(struct trace_call *t, LONG_PTR result)
@@ -170,6 +187,11 @@ static void look_after(struct trace_call *t, LONG_PTR result)
     case TRACE_recv:
         if (result > 0)
             keep_text(t, (const void *)args[1], (size_t)result);
+        break;
+    case TRACE_WSARecv:
+    case TRACE_WSASend:
+        if (result == 0)
+            t->out[2] = bytes_at_once(args);
         break;
     case TRACE_GetMessageW: {
         const MSG *message = (const MSG *)args[0];
@@ -488,7 +510,7 @@ static ULONG_PTR bytes_of(const struct trace_call *t, LONG_PTR result)
         return result > 0 && sock_of(args[0])->client ? (ULONG_PTR)result : 0;
     case TRACE_WSARecv:
     case TRACE_WSASend:
-        return result == 0 && args[3] != 0 ? *(const DWORD *)args[3] : 0;
+        return result == 0 ? bytes_at_once(args) : 0;
     case TRACE_WSAGetOverlappedResult:
         return result ? *(const DWORD *)args[2] : 0;
     case TRACE_GetQueuedCompletionStatus:

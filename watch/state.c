@@ -232,40 +232,6 @@ static void op_remove(struct trace_state *state, struct trace_op *op)
     free(op);
 }
 
-static struct trace_op *op_begin(struct trace_state *state,
-                                 const struct trace_record *rec)
-{
-    ULONG_PTR ov = rec->args[watched[rec->id].operation];
-    struct trace_op *op = op_make(state, ov);
-    const struct trace_handle *s = trace_handle_of(state, rec->args[0]);
-    if (op == NULL)
-        return NULL;
-    if (op->state != OP_REAPED)
-        state->pending--; /* the record of its end was dropped */
-    op->number = ++state->next_op;
-    op->sock = rec->args[0];
-    op->id = rec->id;
-    op->began = rec->began;
-    snprintf(op->name, sizeof op->name, "%s", s != NULL ? s->name : "");
-    op->accepts = rec->id == TRACE_AcceptEx ? rec->args[1] : 0;
-    op->routine = NULL;
-    if (rec->args[6] != 0 &&
-        (rec->id == TRACE_WSARecv || rec->id == TRACE_WSASend))
-        op->routine =
-            trace_code(rec->source, 6, rec->args[6], &op->routine_len);
-    if (!trace_posted(rec)) {
-        op->state = OP_REAPED;
-        return NULL;
-    }
-    op->state = trace_at_once(rec) ? OP_DONE : OP_PENDING;
-    state->pending++;
-    if (rec->out[1] != 0) {
-        event_owner(state, rec->out[1], rec->args[0]);
-        event_signalled(state, rec->out[1], op->state == OP_DONE);
-    }
-    return op;
-}
-
 static void count_bytes(struct trace_state *state, ULONG_PTR sock,
                         enum trace_id id, ULONG_PTR len)
 {
@@ -294,6 +260,43 @@ static void op_reap(struct trace_state *state, struct trace_change *change,
     op->state = OP_REAPED;
     state->pending--;
     change->ended[change->ended_count++] = op;
+}
+
+static struct trace_op *op_begin(struct trace_state *state,
+                                 struct trace_change *change,
+                                 const struct trace_record *rec)
+{
+    ULONG_PTR ov = rec->args[watched[rec->id].operation];
+    struct trace_op *op = op_make(state, ov);
+    const struct trace_handle *s = trace_handle_of(state, rec->args[0]);
+    if (op == NULL)
+        return NULL;
+    if (op->state != OP_REAPED)
+        state->pending--; /* the record of its end was dropped */
+    op->number = ++state->next_op;
+    op->sock = rec->args[0];
+    op->id = rec->id;
+    op->began = rec->began;
+    snprintf(op->name, sizeof op->name, "%s", s != NULL ? s->name : "");
+    op->accepts = rec->id == TRACE_AcceptEx ? rec->args[1] : 0;
+    op->routine = NULL;
+    if (rec->args[6] != 0 &&
+        (rec->id == TRACE_WSARecv || rec->id == TRACE_WSASend))
+        op->routine =
+            trace_code(rec->source, 6, rec->args[6], &op->routine_len);
+    if (!trace_posted(rec)) {
+        op->state = OP_REAPED;
+        return NULL;
+    }
+    op->state = trace_at_once(rec) ? OP_DONE : OP_PENDING;
+    state->pending++;
+    if (op->state == OP_DONE && s != NULL && s->skips)
+        op_reap(state, change, ov, rec->out[2]);
+    if (rec->out[1] != 0) {
+        event_owner(state, rec->out[1], rec->args[0]);
+        event_signalled(state, rec->out[1], op->state == OP_DONE);
+    }
+    return op;
 }
 
 /* An event is set when the operation with it is done. */
@@ -394,7 +397,7 @@ static void posted_put(struct trace_state *state, struct trace_change *change,
     while (*end != NULL)
         end = &(*end)->next;
     *end = one;
-    change->posted = one->number;
+    change->posted[change->posted_count++] = one->number;
 }
 
 static void posted_take(struct trace_state *state, struct trace_change *change,
@@ -404,7 +407,7 @@ static void posted_take(struct trace_state *state, struct trace_change *change,
          at = &(*at)->next) {
         struct trace_posted *one = *at;
         if (one->id == id && one->what[0] == a && one->what[1] == b) {
-            change->posted = one->number;
+            change->posted[change->posted_count++] = one->number;
             *at = one->next;
             free(one);
             return;
@@ -455,8 +458,12 @@ static void packets_taken(struct trace_state *state,
     if (rec->id == TRACE_GetQueuedCompletionStatusEx)
         state->packets += (unsigned long)rec->out[0];
     for (unsigned at = 0; at < rec->list_len[0] && at + 3 <= TRACE_LIST_MOST;
-         at += 3)
+         at += 3) {
         op_reap(state, change, rec->list[at], rec->list[at + 2]);
+        if (rec->id == TRACE_GetQueuedCompletionStatusEx)
+            posted_take(state, change, TRACE_PostQueuedCompletionStatus,
+                        rec->list[at], rec->list[at + 1]);
+    }
 }
 
 /* Of a socket for datagrams that is said: in these servers it is what wakes a
@@ -489,7 +496,7 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
 {
     struct trace_handle *h;
     if (watched[rec->id].operation != 0)
-        change->begun = op_begin(state, rec);
+        change->begun = op_begin(state, change, rec);
     switch (rec->id) {
     case TRACE_select:
         if (!trace_failed(rec))
@@ -553,6 +560,12 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
             event_owner(state, rec->args[1], rec->args[0]);
         break;
     case TRACE_CreateIoCompletionPort: state->port = true; break;
+    case TRACE_SetFileCompletionNotificationModes:
+        h = handle_make(state, rec->args[0]);
+        if (h != NULL && !trace_failed(rec))
+            h->skips =
+                (rec->args[1] & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) != 0;
+        break;
     case TRACE_CreateThreadpoolIo:
         if (!trace_failed(rec))
             event_owner(state, (ULONG_PTR)rec->result, rec->args[0]);

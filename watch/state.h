@@ -21,6 +21,7 @@ struct trace_handle {
     ULONG_PTR handle;
     ULONG_PTR owner;       /* of an event: the socket; else 0 */
     unsigned long long id; /* of a connection: its number; else 0 */
+    bool skips;            /* what is done at once sends it no packet */
     ULONG_PTR interest;    /* what was registered with WSAAsyncSelect() */
     char name[TRACE_NAME_SIZE];
     char peer[TRACE_PEER_SIZE]; /* of a connection; of a listener its own */
@@ -136,7 +137,8 @@ struct trace_change {
     struct trace_op *begun;
     struct trace_op *ended[TRACE_LIST_MOST / 3];
     unsigned ended_count;
-    unsigned long posted; /* the number of what was sent, or has come; or 0 */
+    unsigned long posted[TRACE_LIST_MOST / 3]; /* what was sent, or has come */
+    unsigned posted_count;
     bool clients;
     bool thread_named;
 };

@@ -346,8 +346,11 @@ static void add_packets(struct trace_text *out, const struct trace_state *state,
         trace_add(out, at == 0 ? ": " : ", ");
         if (rec->list[at] == 0)
             trace_add(out, "posted, key %lu", (unsigned long)rec->list[at + 1]);
-        else
+        else {
             add_whose(out, state, rec->list[at]);
+            trace_add(out, ", ");
+            add_count(out, rec->list[at + 2], "byte");
+        }
     }
     if (taken > SHOWN)
         trace_add(out, ", +%lu", taken - SHOWN);

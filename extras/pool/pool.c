@@ -105,6 +105,8 @@ enum { RETRY_MS = 1000 };
 /* How long to wait before a stalled client is tried again. */
 enum { STALL_MS = 20 };
 
+static unsigned long work_ms; /* --work: that each echo blocks its thread */
+
 static void on_accept(struct server *srv);
 static void on_readable(struct server *srv, struct conn *c);
 static void on_writable(struct conn *c);
@@ -391,8 +393,8 @@ static void on_readable(struct server *srv, struct conn *c)
         return;
     }
     log_received(&c->log, (size_t)len);
-    if (srv->args.work > 0)
-        Sleep(srv->args.work);
+    if (work_ms > 0)
+        Sleep(work_ms);
     c->len = len;
     c->sent = 0;
     on_writable(c);
@@ -442,12 +444,19 @@ static void conn_close(struct server *srv, struct conn *c, int err)
 
 /* ---- 6. start and stop ------------------------------------------------- */
 
+static const struct option own_options[] = {
+    {NULL, "--work", &work_ms, option_number, .max = 1000},
+    {0},
+};
+
 static const struct model model = {
     .name = "pool",
     .idea = "readiness, and a pool of threads behind a queue of our own",
     .most_clients = NO_LIMIT_CLIENTS,
     .why_limit = "nothing in the call limits them",
-    .has_work = true,
+    .own_options = own_options,
+    .own_help =
+        "      --work MS        each echo blocks its thread for so long\n",
 };
 
 /* WSAPoll() can wait for sockets and for nothing else, so what wakes it has to

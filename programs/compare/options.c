@@ -65,8 +65,8 @@ static const char *const models[] = {
 };
 
 /* Those in extras/, but for the baseline. */
-static const char *const extras[] = {"polling", "wsapoll", "pool", "threadpool",
-                                     "rio"};
+static const char *const extras[] = {"polling",    "wsapoll",    "pool",
+                                     "threadpool", "iocp_tuned", "rio"};
 
 /* It cannot serve the clients of most loads: only who names it gets it. */
 static const char *const by_name[] = {"one_client"};

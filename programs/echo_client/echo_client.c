@@ -407,8 +407,10 @@ static void parse(struct client *c, int argc, char **argv)
         {"-q", "--quiet", .out = &c->quiet},
         {0},
     };
-    const struct program program = {"echo_client", help, dial_operand,
-                                    &c->dial};
+    const struct program program = {.name = "echo_client",
+                                    .help = help,
+                                    .operand = dial_operand,
+                                    .to = &c->dial};
     args_read(&program, options, argc, argv);
 }
 

@@ -166,7 +166,10 @@ struct load_options load_options_parse(int argc, char **argv)
         {NULL, "--hgrm", &o.hgrm, .read = option_text},
         {0},
     };
-    const struct program program = {"echo_load", help, dial_operand, &o.dial};
+    const struct program program = {.name = "echo_load",
+                                    .help = help,
+                                    .operand = dial_operand,
+                                    .to = &o.dial};
     args_read(&program, options, argc, argv);
     check(&o);
     if (o.dial.host == NULL)

@@ -31,6 +31,12 @@ EXTRAS, PARTIAL = (re.search(rf"^{name} = (.*)$", (ROOT / "Makefile.mingw").read
     encoding="ascii"), re.MULTILINE)[1].split() for name in ("EXTRAS", "PARTIAL"))
 
 
+# Servers with options of their own keep the contract with these, too.
+OWN_OPTIONS = ["iocp_tuned --batch=1", "iocp_tuned --skip=0",
+               "iocp_tuned --batch=1 --skip=0", "iocp_tuned --zero-byte",
+               "iocp_tuned --groups"]
+
+
 def program_of(server, folder=BUILD / "bin"):
     """The file of a server that runs here. Wine has no Registered I/O, so rio
     is linked with tests/servers/rio_provider, which has."""

@@ -210,13 +210,13 @@ def models_are_told_apart():
     baseline as all of them."""
     shown = dict(zip(MODELS, ["select", "WSAAsyncSelect", "WSAEventSelect",
                               "WSAWaitForMultipleEvents", "SleepEx",
-                              "GetQueuedCompletionStatus"]))
+                              "GetQueuedCompletionStatus(Ex)?"]))
     for exe in (*MODELS, *EXTRAS):
         for model in MODELS:
             path = program_of(exe)
             if exe == "rio" and model == "iocp":
                 continue  # so far as its imports tell, it is one
-            if exe == model:
+            if exe == model or (exe, model) == ("iocp_tuned", "iocp"):
                 is_model(path, model, shown[model])
             else:
                 no_model(path, model, "imports (no )?[A-Za-z]")

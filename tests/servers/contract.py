@@ -2,6 +2,7 @@
 """The contract suite against each of the six servers, and the baseline.
 
     contract.py [MODEL...]                     as they are, and those of extras
+    contract.py "MODEL OPTION..."              with options of its own
     contract.py --plain | --traced [MODEL...]  built with PLAIN=1; telling their
                                                calls, each start into a file
 """
@@ -150,6 +151,18 @@ SCALE = "2"
 WAYS = {"": "", "--plain": ", built with PLAIN=1", "--traced": ", traced"}
 
 
+def test_options(model, options):
+    """A server with options of its own keeps the contract with each of them."""
+    print(f"-- {model} {' '.join(options)}")
+    command = [WINE, BUILD / "bin" / "contract.exe", "--strict", "--all",
+               "--exe", program_of(model), "--scale", SCALE,
+               *cases_without(LONG)]
+    for word in options:
+        command += ["--arg", word]
+    with check(f"contract: {model} {' '.join(options)}: it can be run"):
+        count_others(command, timeout=LIMIT_S)
+
+
 def test_one(model, way):
     folder = BUILD / "plain" / "bin" if way == "--plain" else BUILD / "bin"
     traces = BUILD / "trace" / model
@@ -186,7 +199,11 @@ def main():
     words = sys.argv[1:]
     way = words.pop(0) if words and words[0] in WAYS else ""
     for model in words or (MODELS if way else [*MODELS, *EXTRAS]):
-        test_one(model, way)
+        name, *options = model.split()
+        if options:
+            test_options(name, options)
+        else:
+            test_one(name, way)
     finish()
 
 

@@ -22,12 +22,19 @@ static const struct model plain = {.name = "plain",
                                    .most_clients = 4094,
                                    .why_limit = "as a test wants it",
                                    .no_threads = "it has one thread only"};
+static bool window;
+static unsigned long work;
+static const struct option own_options[] = {
+    {NULL, "--window", .out = &window},
+    {NULL, "--work", &work, option_number, .max = 1000},
+    {0},
+};
 static const struct model rich = {.name = "rich",
                                   .idea = "has them all",
                                   .most_clients = NO_LIMIT_CLIENTS,
                                   .why_limit = "what ports can tell apart",
-                                  .has_window = true,
-                                  .has_work = true};
+                                  .own_options = own_options,
+                                  .own_help = "--window, --work MS\n"};
 
 int child_args(int argc, char **argv)
 {
@@ -43,13 +50,13 @@ int child_args(int argc, char **argv)
         return 98;
     printf("%s clients=%lu threads=%lu buffer=%lu%s%s%s%s%s%s%s", address,
            args.max_clients, args.threads, args.buffer,
-           args.window ? " window" : "", args.quiet ? " quiet" : "",
+           window ? " window" : "", args.quiet ? " quiet" : "",
            args.verbose ? " verbose" : "",
            args.stop_on_eof ? " stop_on_eof" : "", args.trace ? " trace" : "",
            args.trace_file != NULL ? " file=" : "",
            args.trace_file != NULL ? args.trace_file : "");
-    if (args.work > 0)
-        printf(" work=%lu", args.work);
+    if (work > 0)
+        printf(" work=%lu", work);
     return 0;
 }
 
@@ -198,9 +205,7 @@ static void options_of_other_models(void)
 {
     refused("plain --threads 2", "--threads does not apply: it has one thread");
     refused("plain -t 2", "-t does not apply: it has one thread only");
-    refused("plain --window",
-            "--window does not apply: only asyncselect has a window");
-    refused("plain --work 1", "--work does not apply: only pool has it");
+    refused("plain --window", "unknown option '--window'");
     refused("rich --work 1001", "--work takes a whole number from 0 to 1000");
 }
 

@@ -130,6 +130,115 @@ int fault_events(int result, WSANETWORKEVENTS *seen)
     return result;
 }
 
+/* ---- what is done at once ------------------------------------------------ */
+
+struct tie {
+    HANDLE file, port; /* under ties_lock, as the rest */
+    ULONG_PTR key;
+    bool skips;
+    struct tie *next;
+};
+
+static SRWLOCK ties_lock = SRWLOCK_INIT;
+static struct tie *ties;
+
+/* Handles come back: the tie of an old one is used again. */
+static struct tie *tie_of(HANDLE file)
+{
+    struct tie *tie = ties;
+    while (tie != NULL && tie->file != file)
+        tie = tie->next;
+    return tie;
+}
+
+HANDLE fault_port(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
+{
+    HANDLE result = (CreateIoCompletionPort)(file, port, key, threads);
+    if (result == NULL || file == INVALID_HANDLE_VALUE)
+        return result;
+    AcquireSRWLockExclusive(&ties_lock);
+    struct tie *tie = tie_of(file);
+    struct tie *next = tie != NULL ? tie->next : ties;
+    if (tie == NULL)
+        ties = tie = (calloc)(1, sizeof *tie);
+    if (tie == NULL)
+        abort();
+    *tie = (struct tie){file, port, key, false, next};
+    ReleaseSRWLockExclusive(&ties_lock);
+    return result;
+}
+
+BOOL fault_skip(HANDLE file, UCHAR modes)
+{
+    BOOL result = (SetFileCompletionNotificationModes)(file, modes);
+    AcquireSRWLockExclusive(&ties_lock);
+    struct tie *tie = tie_of(file);
+    if (result && tie != NULL)
+        tie->skips = modes & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
+    ReleaseSRWLockExclusive(&ties_lock);
+    return result;
+}
+
+/* It was done at once, so no packet comes: post one and say "pending". */
+static int late(int result, SOCKET sock, OVERLAPPED *ov)
+{
+    static volatile LONG done;
+    bool all = is_wanted("PENDING");
+    if (result != 0 || (!all && !is_wanted("MIXED")) ||
+        (!all && InterlockedIncrement(&done) % 2 == 0))
+        return result;
+    AcquireSRWLockExclusive(&ties_lock);
+    struct tie *found = tie_of((HANDLE)sock);
+    struct tie tie = found != NULL ? *found : (struct tie){0};
+    ReleaseSRWLockExclusive(&ties_lock);
+    if (tie.skips &&
+        !(PostQueuedCompletionStatus)(tie.port, (DWORD)ov->InternalHigh,
+                                      tie.key, ov))
+        return result;
+    WSASetLastError(WSA_IO_PENDING);
+    return SOCKET_ERROR;
+}
+
+int fault_recv(SOCKET sock, WSABUF *bufs, DWORD count, DWORD *len, DWORD *flags,
+               OVERLAPPED *ov, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
+{
+    enum { A_LITTLE_MS = 20 };
+    WSAPOLLFD poll = {.fd = sock, .events = POLLRDNORM};
+    if (is_wanted("AT_ONCE"))
+        (WSAPoll)(&poll, 1, A_LITTLE_MS);
+    return late((WSARecv)(sock, bufs, count, len, flags, ov, routine), sock,
+                ov);
+}
+
+int fault_send(SOCKET sock, WSABUF *bufs, DWORD count, DWORD *len, DWORD flags,
+               OVERLAPPED *ov, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
+{
+    return late((WSASend)(sock, bufs, count, len, flags, ov, routine), sock,
+                ov);
+}
+
+WORD fault_groups(void)
+{
+    return is_wanted("GROUPS") ? 2 : (GetActiveProcessorGroupCount)();
+}
+
+DWORD fault_processors(WORD group)
+{
+    if (!is_wanted("GROUPS"))
+        return (GetActiveProcessorCount)(group);
+    return group == ALL_PROCESSOR_GROUPS ? 2 : 1;
+}
+
+BOOL fault_group_affinity(HANDLE thread, const GROUP_AFFINITY *where,
+                          GROUP_AFFINITY *before)
+{
+    if (!is_wanted("GROUPS"))
+        return (SetThreadGroupAffinity)(thread, where, before);
+    tell("fault: a thread for group %u, mask %llu\n", where->Group,
+         (unsigned long long)where->Mask);
+    return TRUE;
+}
+
 /* ---- the books of the thread pool --------------------------------------- */
 
 struct book {

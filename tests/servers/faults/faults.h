@@ -25,6 +25,26 @@ bool fault_hit(const char *call, int code);
 /* The server is ready: from now on FAULT_EVERY counts, and FAULT_AT no more. */
 void fault_serving(void);
 
+/* What is done at once and what is not, Windows decides in another way than
+ * Wine. FAULT_CALL=PENDING: nothing is; a packet comes for all. MIXED: every
+ * other operation is, of those that Wine does at once. AT_ONCE: a receive
+ * waits a little for its bytes, so nearly all are. */
+HANDLE fault_port(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads);
+BOOL fault_skip(HANDLE file, UCHAR modes);
+int fault_recv(SOCKET sock, WSABUF *bufs, DWORD count, DWORD *len, DWORD *flags,
+               OVERLAPPED *ov, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
+int fault_send(SOCKET sock, WSABUF *bufs, DWORD count, DWORD *len, DWORD flags,
+               OVERLAPPED *ov, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
+
+/* FAULT_CALL=GROUPS: there are two groups of processors, of one each. */
+WORD fault_groups(void);
+DWORD fault_processors(WORD group);
+BOOL fault_group_affinity(HANDLE thread, const GROUP_AFFINITY *where,
+                          GROUP_AFFINITY *before);
+#define GetActiveProcessorGroupCount() fault_groups()
+#define GetActiveProcessorCount(group) fault_processors(group)
+#define SetThreadGroupAffinity(...)    fault_group_affinity(__VA_ARGS__)
+
 #define FAULTY(name, code, result, call)                                       \
     (fault_hit(#name, (code)) ? (result) : (call))
 
@@ -49,7 +69,10 @@ void fault_serving(void);
            CreateWindowExW(__VA_ARGS__))
 #define CreateIoCompletionPort(...)                                            \
     FAULTY(CreateIoCompletionPort, WSA_NOT_ENOUGH_MEMORY, NULL,                \
-           CreateIoCompletionPort(__VA_ARGS__))
+           fault_port(__VA_ARGS__))
+#define SetFileCompletionNotificationModes(...)                                \
+    FAULTY(SetFileCompletionNotificationModes, ERROR_INVALID_PARAMETER, FALSE, \
+           fault_skip(__VA_ARGS__))
 #define WSASocketW(...)                                                        \
     FAULTY(WSASocketW, WSAEMFILE, INVALID_SOCKET, WSASocketW(__VA_ARGS__))
 #define accept(...)                                                            \
@@ -97,9 +120,9 @@ void fault_serving(void);
 #define recv(...) FAULTY(recv, WSAENOBUFS, SOCKET_ERROR, recv(__VA_ARGS__))
 #define send(...) FAULTY(send, WSAENOBUFS, SOCKET_ERROR, send(__VA_ARGS__))
 #define WSARecv(...)                                                           \
-    FAULTY(WSARecv, WSAENOBUFS, SOCKET_ERROR, WSARecv(__VA_ARGS__))
+    FAULTY(WSARecv, WSAENOBUFS, SOCKET_ERROR, fault_recv(__VA_ARGS__))
 #define WSASend(...)                                                           \
-    FAULTY(WSASend, WSAENOBUFS, SOCKET_ERROR, WSASend(__VA_ARGS__))
+    FAULTY(WSASend, WSAENOBUFS, SOCKET_ERROR, fault_send(__VA_ARGS__))
 /* FAULT_CALL=FD_CLOSE: what Windows does and Wine does not. The news that the
  * client has closed come along with the first bytes, while more may wait to be
  * read, and they do not come a second time when all has been read. */

@@ -20,14 +20,14 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
-from suite import BUILD, PATIENCE, Failed, Server, fail, fill  # noqa: E402
+from suite import BUILD, PATIENCE, WINE, Failed, Server, fail, fill  # noqa: E402
 
 COMMON = ["malloc"]
 READY = ["ioctlsocket", "recv", "send", "accept"]
 OVERLAPPED = ["WSARecv", "WSASend"]
 RIO = ["RIOReceive", "RIOSend"]
 POSTS = OVERLAPPED + RIO
-ACCEPT_EX = ["iocp", "threadpool", "rio"]
+ACCEPT_EX = ["iocp", "threadpool", "iocp_tuned", "rio"]
 # Such a call happens once for many clients, so it needs many of them.
 RARE = ["_beginthreadex", "calloc", "VirtualAlloc", "RIORegisterBuffer",
         "RIOResizeCompletionQueue"]
@@ -51,6 +51,8 @@ SERVING = {
     "wsapoll": COMMON + READY + ["realloc"],
     "pool": COMMON + READY + ["realloc"],
     "threadpool": COMMON + OVERLAPPED + ["WSASocketW", "CreateThreadpoolIo"],
+    "iocp_tuned": COMMON + OVERLAPPED + ["WSASocketW", "CreateIoCompletionPort",
+                                         "SetFileCompletionNotificationModes"],
     "rio": RIO + ["WSASocketW", "calloc", "VirtualAlloc", "RIORegisterBuffer",
                   "RIOCreateRequestQueue", "RIOResizeCompletionQueue"],
 }
@@ -72,6 +74,8 @@ STARTING = {
              "calloc", "_beginthreadex"],
     "threadpool": ["CreateThreadpool", "SetThreadpoolThreadMinimum",
                    "CreateThreadpoolIo", "HeapAlloc", "WSASocketW"],
+    "iocp_tuned": ["CreateIoCompletionPort", "HeapAlloc", "calloc",
+                   "WSASocketW", "_beginthreadex"],
     "rio": ["CreateIoCompletionPort", "HeapAlloc", "calloc", "WSASocketW",
             "_beginthreadex", "RIOCreateCompletionQueue", "RIONotify"],
 }
@@ -496,6 +500,45 @@ def books_case(folder, model, call):
     return "the books balance"
 
 
+# Those in which it matters what is done at once.
+AT_ONCE_MATTERS = "E1,E2,E3.1,E3.2,E4,E5,E8.1,E8.2,E8.3,E8.7"
+
+
+def at_once_case(folder, model, fault, *options):
+    """Whatever Windows does at once, and whatever not: the contract holds."""
+    arguments = [word for option in options for word in ("--arg", option)]
+    done = subprocess.run(
+        [str(WINE), str(BUILD / "bin" / "contract.exe"), "--strict", "--scale",
+         "2", "--exe", str(Path(folder).resolve() / (model + ".exe")), "--only",
+         AT_ONCE_MATTERS, *arguments], stdin=subprocess.DEVNULL,
+        env={**os.environ, "FAULT_CALL": fault}, capture_output=True, text=True,
+        errors="replace", timeout=600)
+    wrong = [line for line in done.stdout.splitlines()
+             if line.startswith("FAILED")]
+    require(done.returncode == 0, "exit code %d, %s%s"
+            % (done.returncode, wrong, done.stderr[-300:]))
+    return done.stdout.splitlines()[-1]
+
+
+def groups_case(folder, model):
+    """Two groups of processors: a port, and workers, in each of them."""
+    exe = Path(folder).resolve() / (model + ".exe")
+    with Server(model, "--quiet", "--groups", exe=exe,
+                env={**os.environ, "FAULT_CALL": "GROUPS"}) as server:
+        held = [connect(server.port) for _ in range(9)]
+        for number, sock in enumerate(held):
+            require(echoes(sock, b"client %d" % number, PATIENCE),
+                    "client %d is not served" % number)
+        server.stop(PATIENCE)
+        errors = server.error_text()
+    for sock in held:
+        sock.close()
+    for group in (0, 1):
+        require("a thread for group %d, mask 1\n" % group in errors,
+                "no worker in group %d: %r" % (group, errors))
+    return "two ports"
+
+
 def broken_queue_case(folder, call, line):
     """A completion queue that is lost is no trouble of one client."""
     with start(folder, "rio", FAULT_CALL=call, FAULT_EVERY="3") as server:
@@ -557,6 +600,14 @@ def main():
         for call in [*OVERLAPPED, "AcceptEx", "CreateThreadpoolIo"]:
             results.append(run("threadpool keeps the books, %s fails" % call,
                                books_case, folder, "threadpool", call))
+    if "iocp_tuned" in models:
+        for fault in ("PENDING", "MIXED", "AT_ONCE"):
+            for options in ([], ["--zero-byte"]):
+                results.append(run(" ".join(["iocp_tuned", *options, fault]),
+                                   at_once_case, folder, "iocp_tuned", fault,
+                                   *options))
+        results.append(run("iocp_tuned, two groups of processors", groups_case,
+                           folder, "iocp_tuned"))
     if "overlapped_routine" in models:
         results.append(run("overlapped_routine, routines run inside calls",
                            routines_case, folder, "overlapped_routine"))
