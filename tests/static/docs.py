@@ -316,6 +316,8 @@ def main():
     for page in ("comparison", "soak"):
         with check(f"docs: {page}.md has the figures of {page}.json"):
             run([ROOT / "tools" / f"{page}.py", "--check"])
+    with check("docs: extras/iocp_tuned has the figures of its figures.json"):
+        run([ROOT / "tools" / "speed.py", "--check"])
     with check("docs: scale.md and scale.svg follow from comparison.json"):
         run([ROOT / "tools" / "scale.py", "--check"])
     with check("docs: pool's page and chart have the figures of threads.json"):
