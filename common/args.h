@@ -30,8 +30,8 @@ struct args {
     struct sockaddr_storage address; /* where to listen, port included */
     int address_len;
     unsigned long max_clients;
-    unsigned long threads; /* 0: not given, the model chooses */
-    unsigned long buffer;  /* bytes per connection */
+    unsigned long threads;  /* 0: not given, the model chooses */
+    unsigned long buffer;   /* bytes per connection */
     bool trace;             /* tell the calls on standard error */
     const char *trace_file; /* or NULL; ends in .json or .jsonl */
     bool quiet;

@@ -16,12 +16,13 @@ extras/iocp_tuned/README.md.
 
 A server and its wineserver run on one processor, the load on another one. Each
 measurement has a new server and a new wineserver, in a Wine folder of its own. In
-each round all servers have their turn, and what is told of a server is its median
-share of `blocking` in the same round. The load is build/linux/load, which needs no
-Wine and looks at every byte. It needs a machine that does nothing else: the load
-average before each round is in the file.
+each round all have their turn, and what is told of a server is its median share of
+`blocking` in the same round. The load is build/linux/load, which needs no Wine and
+looks at every byte. It needs a machine that does nothing else; if there was other
+work before the first round, the page says nothing of speed.
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -41,12 +42,13 @@ FOLDER = ROOT / "extras" / "iocp_tuned"
 RESULT, PAGE = FOLDER / "figures.json", FOLDER / "README.md"
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
 LOAD = BUILD / "linux" / "load"
-SERVER_CPU, LOAD_CPU = sorted(os.sched_getaffinity(0))[:2] \
-    if len(os.sched_getaffinity(0)) > 1 else (0, 0)
+CPUS = sorted(os.sched_getaffinity(0))
+SERVER_CPU, LOAD_CPU = CPUS[0], CPUS[-1]
 SCENARIOS = {"1 x 64 B": (1, 64), "64 x 64 B": (64, 64),
              "1000 x 64 B": (1000, 64), "1 x 64 KiB": (1, 65536),
              "64 x 4 KiB": (64, 4096)}
 IDLE = 1000
+QUIET = 0.5  # load average
 
 
 def ours(name, *options):
@@ -64,20 +66,14 @@ SERVERS = {
     "... all off": ours("iocp_tuned", *ONE, "--batch", "1", "--skip", "0"),
     "... only batches": ours("iocp_tuned", *ONE, "--skip", "0"),
     "... only skip": ours("iocp_tuned", *ONE, "--batch", "1"),
-    "... only zero-byte": ours("iocp_tuned", *ONE, "--batch", "1", "--skip",
-                                  "0", "--zero-byte"),
-    "... all on": ours("iocp_tuned", *ONE, "--zero-byte"),
-    "epoll (Linux)": [str(BUILD / "linux" / "epoll"), "--port", "{port}",
-                      "--quiet", "--stop-on-eof"],
+    "... only zero-byte": ours("iocp_tuned", *ONE, "--batch", "1", "--skip", "0",
+                               "--zero-byte"),
+    "... and zero-byte": ours("iocp_tuned", *ONE, "--zero-byte"),
+    "epoll (Linux)": [str(BUILD / "linux" / "epoll"), *ours("")[1:]],
 }
 
 
 # ---- measuring -------------------------------------------------------------
-
-def number_in(path, name):
-    return int(re.search(rf"^{name}:? +(\d+)", Path(path).read_text(
-        encoding="ascii"), re.MULTILINE)[1])
-
 
 def on(cpu, command):
     return ["taskset", "-c", str(cpu), *map(str, command)]
@@ -104,54 +100,49 @@ class Running:
     def __enter__(self):
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until and self.process.poll() is None:
-            try:
+            with contextlib.suppress(ConnectionRefusedError):
                 self.connect().close()
                 return self
-            except ConnectionRefusedError:
-                time.sleep(.02)
+            time.sleep(.02)
         self.__exit__()
         fail(f"it does not listen: {self.process.args}")
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
 
-    def requests(self):
-        """To the wineserver; of a program of Linux, what it writes."""
-        return number_in(f"/proc/{self.process.pid}/io", "syscw")
+    def number(self, file, name):
+        text = Path(f"/proc/{self.process.pid}/{file}").read_text(encoding="ascii")
+        return int(re.search(rf"(?m)^{name}: +(\d+)", text)[1])
 
     def load(self, clients, size, seconds):
-        with subprocess.Popen(on(LOAD_CPU, [LOAD, self.port, clients, size,
-                                            seconds]), text=True,
-                              stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE) as client:
+        with subprocess.Popen(
+                on(LOAD_CPU, [LOAD, self.port, clients, size, seconds]), text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
             client.stdout.readline()
-            before = self.requests()
+            before = self.number("io", "syscw")
             out, err = client.communicate(timeout=seconds + 3 * PATIENCE)
         if client.returncode != 0:
             return {"wrong": err.strip()}
         got = json.loads(out)
-        got["requests"] = (self.requests() - before) / got["all_echoes"]
+        if self.wine:
+            got["requests"] = \
+                (self.number("io", "syscw") - before) / got["all_echoes"]
         got["per_second"] = got["echoes"] / got["seconds"]
         return got
 
     def idle_kib(self):
         """For each of many clients that are connected and say nothing."""
-        memory = f"/proc/{self.process.pid}/smaps_rollup"
-        before = number_in(memory, "Private_Dirty")
+        before = self.number("smaps_rollup", "Private_Dirty")
         socks = [self.connect() for _ in range(IDLE)]
-        with self.connect() as last:  # all before it are accepted
-            last.sendall(b"x")
-            if last.recv(1) != b"x":
-                fail("no echo")
-            kib = (number_in(memory, "Private_Dirty") - before) / IDLE
-        for sock in socks:
-            sock.close()
-        return kib
+        socks[-1].sendall(b"x")
+        if socks[-1].recv(1) != b"x":  # then all before it are accepted
+            fail("no echo")
+        return (self.number("smaps_rollup", "Private_Dirty") - before) / IDLE
 
     def calls(self):
         """For each echo, as a server of ours says at its end."""
         last = self.process.communicate(timeout=PATIENCE)[0].decode()
-        found = re.search(r"^ *together .* (\d+\.\d+)\s*$", last, re.MULTILINE)
+        found = re.search(r"(?m)^ *together .* (\d+\.\d+)\s*$", last)
         return float(found[1]) if found else None
 
     def __exit__(self, *_):
@@ -173,24 +164,24 @@ def turn(command, seconds):
                 got[scenario]["calls"] = server.calls()
     with Running(command) as server:
         got["idle"] = server.idle_kib()
+    print(*(one.get("wrong", round(one.get("per_second", 0)))
+            for key, one in got.items() if key != "idle"), flush=True)
     return got
 
 
 def measure(servers, rounds, seconds, path):
     """A file after each round: what was measured stays when a later one ends
     with an error."""
-    data = {"date": time.strftime("%Y-%m-%d"), "seconds": seconds, "loads": [],
+    data = {"date": time.strftime("%Y-%m-%d"), "seconds": seconds,
+            "load average": os.getloadavg()[0],
             "servers": {name: [] for name in servers}}
-    for number in range(rounds):
-        data["loads"].append(os.getloadavg()[0])
-        fresh = {}
+    for _ in range(rounds):
+        fresh = []
         for name, command in servers.items():
-            fresh[name] = turn(command, seconds)
-            print(number + 1, name, *(
-                one.get("wrong", round(one.get("per_second", 0)))
-                for key, one in fresh[name].items() if key != "idle"), flush=True)
-        for name, got in fresh.items():
-            data["servers"][name].append(got)
+            print(name, end=": ")
+            fresh.append(turn(command, seconds))
+        for rounds_of, got in zip(data["servers"].values(), fresh):
+            rounds_of.append(got)
         path.write_text(json.dumps(data, indent=1) + "\n", encoding="ascii")
 
 
@@ -232,43 +223,43 @@ def tables(data):
             cell([one["idle"] for one in rounds], "%.1f")])
     first = ", ".join(cell([one[scenario].get("per_second") for one in base],
                            "%.0f") for scenario in SCENARIOS)
-    return {"speed": f"{data['date']}, {len(base)} rounds of {data['seconds']:g} "
-                     f"s, load average before them {min(data['loads']):.1f} to "
-                     f"{max(data['loads']):.1f}. 1.00 is {first} echoes/s.\n\n" +
-            table(["server", *SCENARIOS, "longest wait of 1000 / median"], speed),
+    when = (f"{data['date']}, rounds: {len(base)}, of {data['seconds']:g} s each; "
+            f"load average before them {data['load average']:.2f}")
+    return {"speed": f"{when}; 1.00 is {first} echoes/s.\n\n" + table(
+                ["server", *SCENARIOS, "longest wait of 1000 / median"], speed),
             "costs": table(["server", "calls, 1 client", "64", "requests, 1 client",
-                            "64", "1000", "idle KiB"], costs)}
+                            "64", "1000", "idle KiB"], costs),
+            "busy": f"{when}. There was other work: nothing is said of speed."}
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--measure", action="store_true")
-    parser.add_argument("--check", action="store_true")
+    for name in ("--measure", "--check"):
+        parser.add_argument(name, action="store_true")
+    for name, kind, usual in (("--only", str, None), ("--rounds", int, 5),
+                              ("--seconds", float, 2), ("--json", Path, RESULT)):
+        parser.add_argument(name, type=kind, default=usual)
     parser.add_argument("--server", action="append", default=[])
-    parser.add_argument("--only")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--json", type=Path, default=RESULT)
     given = parser.parse_args()
-    servers = dict(SERVERS)
-    for one in given.server:
-        name, _, command = one.partition("=")
-        servers[name] = shlex.split(command)
-    if given.only:
-        servers = {name: servers[name] for name in
-                   dict.fromkeys(["blocking", *given.only.split(",")])}
+    servers = SERVERS | {name: shlex.split(command) for name, command in
+                         (one.split("=", 1) for one in given.server)}
+    names = ["blocking", *given.only.split(",")] if given.only else servers
     if given.measure:
-        measure(servers, given.rounds, given.seconds, given.json)
-    texts = tables(json.loads(given.json.read_text(encoding="ascii")))
+        measure({name: servers[name] for name in names}, given.rounds,
+                given.seconds, given.json)
+    data = json.loads(given.json.read_text(encoding="ascii"))
+    texts = tables(data)
     if given.json != RESULT:
-        print("\n\n".join(texts.values()))
+        print(texts["speed"], texts["costs"], sep="\n\n")
         return
+    if data["load average"] > QUIET:
+        texts["speed"] = texts["busy"]
     page = PAGE.read_text(encoding="ascii")
     fresh = BLOCK.sub(lambda match: match[1] + texts[match[2]] + match[3], page)
     if not given.check:
         PAGE.write_text(fresh, encoding="ascii")
-    elif fresh != page or len(BLOCK.findall(page)) != len(texts):
+    elif fresh != page or len(BLOCK.findall(page)) != 2:
         sys.exit(f"{PAGE.relative_to(ROOT)} does not say what "
                  f"{RESULT.relative_to(ROOT)} says; tools/speed.py writes it")
 

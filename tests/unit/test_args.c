@@ -49,9 +49,8 @@ int child_args(int argc, char **argv)
                                  : (int)sizeof(struct sockaddr_in)))
         return 98;
     printf("%s clients=%lu threads=%lu buffer=%lu%s%s%s%s%s%s%s", address,
-           args.max_clients, args.threads, args.buffer,
-           window ? " window" : "", args.quiet ? " quiet" : "",
-           args.verbose ? " verbose" : "",
+           args.max_clients, args.threads, args.buffer, window ? " window" : "",
+           args.quiet ? " quiet" : "", args.verbose ? " verbose" : "",
            args.stop_on_eof ? " stop_on_eof" : "", args.trace ? " trace" : "",
            args.trace_file != NULL ? " file=" : "",
            args.trace_file != NULL ? args.trace_file : "");
