@@ -189,7 +189,8 @@ static void on_packet(struct worker *w, ULONG_PTR key, OVERLAPPED *ov,
 
 /* What was done at once has no packet; this queue is in its place. A client that
  * always has something more goes to its end, and after so many steps the worker
- * looks at the port: the others have their turn. */
+ * looks at the port: the others have their turn. How many bytes there were is in
+ * the OVERLAPPED. Source: OVERLAPPED structure, InternalHigh. */
 static void on_ready(struct worker *w, unsigned long steps)
 {
     for (; steps > 0 && w->ready != NULL; steps--) {

@@ -9,7 +9,7 @@
  * between. When the time is over all that is owed is waited for. A wrong byte, a
  * connection that ends, and ten seconds in which something is owed are exit code 1.
  */
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* or the headers hide what is not in C or in POSIX */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
