@@ -110,7 +110,7 @@ PARTS = {
     "linux": [Job("build", *python("linux", "--build")),
               *(Job(name, *python("linux", name), seconds=100, wide=True,
                     after="build") for name in ("epoll", "io_uring"))],
-    "faults": [Job(some[0] + "...", *python("faults", "build/faults", *some),
+    "faults": [Job(some[0] + "...", *python("faults", *some),
                    seconds=100) for some in in_threes([*MODELS, *EXTRAS])],
     "rio": [Job("", *python("rio"), seconds=15)],
     "soak": [Job("", *python("soak"), seconds=15)],

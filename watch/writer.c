@@ -330,8 +330,8 @@ void trace_writer_begin(const char *model, bool narrate, const char *file_name)
         sink_write(&narration);
     }
 
-    wake = CreateEventW(NULL, FALSE, FALSE, NULL);
-    ended = CreateEventW(NULL, TRUE, FALSE, NULL);
+    wake = REAL(CreateEventW)(NULL, FALSE, FALSE, NULL);
+    ended = REAL(CreateEventW)(NULL, TRUE, FALSE, NULL);
     if (wake == NULL || ended == NULL)
         die_call("CreateEventW", GetLastError());
     uintptr_t thread = _beginthreadex(NULL, 0, writer_main, NULL, 0, NULL);
