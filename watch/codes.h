@@ -13,6 +13,8 @@
  * WSARecv() and AcceptEx(): their pages do not name it, but memory that is
  * locked for a transfer can end for them, too.
  *
+ * SleepConditionVariableSRW() has no row: its page names only ERROR_TIMEOUT.
+ *
  * No guard: it is included wherever the rows are needed, with CODES defined.
  */
 /* clang-format off */
@@ -20,7 +22,6 @@ CODES(select, "select function", WSAENETDOWN)
 CODES(WSAPoll, "WSAPoll function", WSAENOBUFS, WSAENETDOWN)
 CODES(GetMessageW, "GetMessageW function", ERROR_INVALID_WINDOW_HANDLE)
 CODES(WSAWaitForMultipleEvents, "WSAWaitForMultipleEvents function", WSA_NOT_ENOUGH_MEMORY, WSAENETDOWN, WSA_INVALID_HANDLE)
-CODES(SleepConditionVariableSRW, "SleepConditionVariableSRW function", ERROR_TIMEOUT)
 CODES(GetQueuedCompletionStatus, "GetQueuedCompletionStatus function", ERROR_ABANDONED_WAIT_0)
 CODES(GetQueuedCompletionStatusEx, "GetQueuedCompletionStatusEx function", ERROR_ABANDONED_WAIT_0)
 CODES(WaitForSingleObject, "WaitForSingleObject function", WSA_INVALID_HANDLE)
@@ -62,7 +63,7 @@ CODES(WSACreateEvent, "WSACreateEvent function", WSA_NOT_ENOUGH_MEMORY, WSAENETD
 CODES(WSASetEvent, "WSASetEvent function", WSAENETDOWN, WSA_INVALID_HANDLE)
 CODES(WSAResetEvent, "WSAResetEvent function", WSAENETDOWN, WSA_INVALID_HANDLE)
 CODES(WSACloseEvent, "WSACloseEvent function", WSAENETDOWN, WSA_INVALID_HANDLE)
-CODES(PostMessageW, "PostMessageW function", ERROR_NOT_ENOUGH_QUOTA)
+CODES(PostMessageW, "PostMessageW function", ERROR_NOT_ENOUGH_QUOTA, ERROR_ACCESS_DENIED)
 CODES(QueueUserAPC, "QueueUserAPC function", ERROR_GEN_FAILURE)
 CODES(PostQueuedCompletionStatus, "PostQueuedCompletionStatus function", WSA_NOT_ENOUGH_MEMORY)
 CODES(CancelIoEx, "CancelIoEx function", ERROR_NOT_FOUND)
