@@ -133,9 +133,10 @@ void faults_begin(const char *wish)
         word = next;
     }
     if (!good || (faults_on && *wanted == '\0')) {
-        err_print("WATCH_FAULTS=%s: this is not understood; it is "
-                  "call=NAME,every=N,at=N,code=CODE,while=FILE, not all of them",
-                  wish);
+        err_print(
+            "WATCH_FAULTS=%s: this is not understood; it is "
+            "call=NAME,every=N,at=N,code=CODE,while=FILE, not all of them",
+            wish);
         err_exit(EXIT_USAGE);
     }
     if (code == 0)

@@ -14,12 +14,11 @@
 #define FAULTY(name, failure, call)                                            \
     (faults_on && faults_strike(#name) ? (failure) : (call))
 
-#define malloc(...)    FAULTY(malloc, NULL, malloc(__VA_ARGS__))
-#define realloc(...)   FAULTY(realloc, NULL, realloc(__VA_ARGS__))
-#define calloc(...)    FAULTY(calloc, NULL, calloc(__VA_ARGS__))
-#define HeapAlloc(...) FAULTY(HeapAlloc, NULL, HeapAlloc(__VA_ARGS__))
-#define VirtualAlloc(...)                                                      \
-    FAULTY(VirtualAlloc, NULL, VirtualAlloc(__VA_ARGS__))
+#define malloc(...)       FAULTY(malloc, NULL, malloc(__VA_ARGS__))
+#define realloc(...)      FAULTY(realloc, NULL, realloc(__VA_ARGS__))
+#define calloc(...)       FAULTY(calloc, NULL, calloc(__VA_ARGS__))
+#define HeapAlloc(...)    FAULTY(HeapAlloc, NULL, HeapAlloc(__VA_ARGS__))
+#define VirtualAlloc(...) FAULTY(VirtualAlloc, NULL, VirtualAlloc(__VA_ARGS__))
 
 #ifndef WATCH_WATCH_H /* there these are watched */
 #define _beginthreadex(...)                                                    \

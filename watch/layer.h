@@ -18,10 +18,13 @@
 
 /* The types of a row, as they are needed: the parameters a0, a1 ...; their
  * values as words; and words as values again. */
-#define WATCH_COUNT(...)                                          WATCH_PICK(__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
-#define WATCH_PICK(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, pick, ...) pick
-#define WATCH_PASTE(a, b)                                         WATCH_PASTE_(a, b)
-#define WATCH_PASTE_(a, b)                                        a##b
+#define WATCH_COUNT(...)                                                       \
+    WATCH_PICK(__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define WATCH_PICK(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, pick,    \
+                   ...)                                                        \
+    pick
+#define WATCH_PASTE(a, b)  WATCH_PASTE_(a, b)
+#define WATCH_PASTE_(a, b) a##b
 
 #define WATCH_PARAMS(...)                                                      \
     WATCH_PASTE(WATCH_P, WATCH_COUNT(__VA_ARGS__))(__VA_ARGS__)

@@ -372,9 +372,8 @@ static bool queue_add(struct server *srv, struct queue *q, struct conn *c)
      * no other number. */
     LPFN_RIOCREATEREQUESTQUEUE rio_create_requests =
         srv->rio.RIOCreateRequestQueue;
-    c->requests =
-        rio_create_requests(c->sock, MOST_RECEIVES, 1, MOST_SENDS, 1,
-                            q->results, q->results, c);
+    c->requests = rio_create_requests(c->sock, MOST_RECEIVES, 1, MOST_SENDS, 1,
+                                      q->results, q->results, c);
     if (c->requests == RIO_INVALID_RQ) {
         log_refused_error("RIOCreateRequestQueue",
                           (unsigned long)WSAGetLastError());

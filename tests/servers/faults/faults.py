@@ -573,7 +573,7 @@ def main():
     for model in ("wsapoll", "pool"):
         if model in models:
             results.append(run(model + " does not spin on POLLHUP", poll_case,
-                               folder, model))
+                               model))
     if "rio" in models:
         for call, line in (
                 ("RIODequeueCompletion",
