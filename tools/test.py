@@ -101,6 +101,7 @@ PARTS = {
     "haproxy": [Job("", *python("haproxy"), seconds=60)],
     "window": [Job("", *python("window"), seconds=20)],
     "trace": [Job("", *python("trace"), seconds=60)],
+    "row": [Job("", *python("row"), seconds=30)],
     "contract": [Job(model, *python("contract", model), seconds=60,
                      wide=model not in ("select", "asyncselect", *EXTRAS))
                  for model in (*MODELS, *EXTRAS)],
@@ -112,6 +113,7 @@ PARTS = {
                     after="build") for name in ("epoll", "io_uring"))],
     "faults": [Job(some[0] + "...", *python("faults", *some),
                    seconds=100) for some in in_threes([*MODELS, *EXTRAS])],
+    "matrix": [Job("", *python("matrix"), seconds=60)],
     "rio": [Job("", *python("rio"), seconds=15)],
     "soak": [Job("", *python("soak"), seconds=15)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 15))],

@@ -204,10 +204,11 @@ static LONG_PTR failure(enum trace_id id)
 }
 
 /* These are made, and then say that they failed: whatever they were about is over
- * in any case, as Windows has it. */
+ * in any case, as Windows has it. So is a newcomer that left. */
 static bool fails_after(enum trace_id id)
 {
-    return id == TRACE_WSAGetOverlappedResult || id == TRACE_closesocket ||
+    return (id == TRACE_accept && code == WSAECONNRESET) ||
+           id == TRACE_WSAGetOverlappedResult || id == TRACE_closesocket ||
            id == TRACE_WSACloseEvent || id == TRACE_CancelIoEx;
 }
 
@@ -362,6 +363,16 @@ void faults_callback(PTP_IO io, bool begins)
     in_callback_of = begins ? io : NULL;
 }
 
+static void newcomer_leaves(SOCKET sock)
+{
+    DWORD error = GetLastError();
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)REAL(setsockopt)(sock, SOL_SOCKET, SO_LINGER, (const char *)&at_once,
+                           sizeof at_once);
+    REAL(closesocket)(sock);
+    SetLastError(error);
+}
+
 /* ---- around each call ----------------------------------------------------------- */
 
 bool faults_instead(struct trace_call *call)
@@ -419,8 +430,11 @@ LONG_PTR faults_changed(struct trace_call *call, LONG_PTR result)
     }
     SetLastError(error);
     if (fails_after(call->id) && succeeded(call->id, result) &&
-        faults_strike(watched[call->id].name))
+        faults_strike(watched[call->id].name)) {
+        if (call->id == TRACE_accept)
+            newcomer_leaves((SOCKET)result);
         return failure(call->id);
+    }
     return result;
 }
 
