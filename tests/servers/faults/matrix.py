@@ -19,8 +19,8 @@ A cell is a model, a call, a code and a time. The call fails
              none hangs; afterwards all are served, no handle is lost, and the
              server stops as asked. When what all clients share is lost, the
              wait or the listener, it ends as at the start
-    stop     every time from the moment when it is asked to stop: it stops, or ends
-             as at the start
+    stop     every time from the moment when it is asked to stop, for a while: it
+             stops, or ends as at the start
 
 The calls are those in the source of the model, the codes those of watch/codes.h.
 """
@@ -69,13 +69,15 @@ UNTRUE = ("PostMessageW", "ERROR_NOT_ENOUGH_QUOTA", "stop")
 RARE = {"_beginthreadex", "calloc", "realloc", "VirtualAlloc",
         "RIORegisterBuffer", "RIOResizeCompletionQueue", "WSACreateEvent"}
 STAY = 3
+A_WHILE = 1  # seconds
 # A thread or a socket of a client that has just left may be about to go.
 HANDLES_ALLOWED = 3
 
 
 def is_shared(model, call, code):
-    # The wake socket of pool is a client of its own: see pool.c.
-    return call in SHARED or (model, call) == ("pool", "recv") or \
+    # The threads of pool wake it with a socket, all the time.
+    return call in SHARED or \
+        (model == "pool" and call in ("send", "recv")) or \
         (call in LISTENER and code not in FOR_A_WHILE | LEFT)
 
 
@@ -354,6 +356,10 @@ def stop_case(model, call, code, window):
                 fail("not served before")
         window.open()
         server.process.stdin.close()
+        try:
+            status = server.process.wait(A_WHILE)
+        except subprocess.TimeoutExpired:
+            window.close()
         try:
             status = server.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
