@@ -10,7 +10,7 @@ usage: tools/soak.py [options] [SERVER ...]
     --clients N    clients held at once, half of them idle and half of them
                    busy (10000); a server with a lower limit gets its limit
     --faults       instead, each call of a server fails with each code that its
-                   page names: all of tests/servers/faults/matrix.py
+                   page names: all of tests/servers/matrix.py
     --publish      runs nothing: collect the six results of build/soak in
                    docs/soak.json, and write their figures into docs/soak.md
     --check        runs nothing: does the page say what docs/soak.json says?
@@ -416,7 +416,7 @@ def all_faults(servers):
     try:
         wine.start(wide=True)
         return subprocess.run(
-            [ROOT / "tests" / "servers" / "faults" / "matrix.py", "--all",
+            [ROOT / "tests" / "servers" / "matrix.py", "--all",
              *servers], cwd=ROOT, check=False).returncode
     finally:
         wine.end()

@@ -35,8 +35,8 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "faults"))
 from faults import ALONE, connect, echoes, last_words, start  # noqa: E402
 from suite import (BUILD, EXTRAS, MODELS, PATIENCE, ROOT, WINE,  # noqa: E402
                    Failed, Lines, Skipped, check, fail, finish, skip)

@@ -13,7 +13,7 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from suite import (BUILD, PATIENCE, ROOT, WINE, at_best, check,  # noqa: E402
                    expect, expect_match, fail, finish, late, run)
 
