@@ -335,7 +335,7 @@ static const struct model model = {
 
 /* A message-only window: no place on any screen, so it works in a service and
  * on a machine without a desktop. */
-static void open_message_window(struct server *srv)
+static void open_window(struct server *srv)
 {
     WNDCLASSW kind = {.lpfnWndProc = window_proc,
                       .hInstance = GetModuleHandleW(NULL),
@@ -351,7 +351,7 @@ static void open_message_window(struct server *srv)
 
 static void server_start(struct server *srv)
 {
-    open_message_window(srv);
+    open_window(srv);
     srv->listener = net_listen(&srv->args);
     if (show_window)
         window_open(model.name, srv->listener, srv->window, WM_STOP);

@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 #include "common/net.h"
+#include "watch/faulty.h"
 
 void net_start(void)
 {

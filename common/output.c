@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/output.h"
+#include "watch/faulty.h"
 
 /* The room for the log, and for all else behind it. */
 enum { LOG_ROOM = 256 * 1024, ROOM = LOG_ROOM + 16 * 1024, LINE = 1024 };

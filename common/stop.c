@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/input.h"
 #include "common/stop.h"
+#include "watch/faulty.h"
 
 /* Windows ends a process whose console was closed about five seconds after
  * telling it so, and at once when the handler returns. */

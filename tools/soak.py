@@ -9,6 +9,8 @@ usage: tools/soak.py [options] [SERVER ...]
     --mib N        MiB of echoes of eight clients that stay (4096)
     --clients N    clients held at once, half of them idle and half of them
                    busy (10000); a server with a lower limit gets its limit
+    --faults       instead, each call of a server fails with each code that its
+                   page names: all of tests/servers/matrix.py
     --publish      runs nothing: collect the six results of build/soak in
                    docs/soak.json, and write their figures into docs/soak.md
     --check        runs nothing: does the page say what docs/soak.json says?
@@ -407,6 +409,19 @@ def soak_all(args):
     return 1 if bad else 0
 
 
+def all_faults(servers):
+    """In a Wine of its own, which ends with it."""
+    os.environ.update(own_wine("soak-faults"))
+    wine = Wine(0)
+    try:
+        wine.start(wide=True)
+        return subprocess.run(
+            [ROOT / "tests" / "servers" / "matrix.py", "--all",
+             *servers], cwd=ROOT, check=False).returncode
+    finally:
+        wine.end()
+
+
 # ---- writing -----------------------------------------------------------------
 
 def in_lines(data):
@@ -480,6 +495,7 @@ def main():
     parser.add_argument("--connects", type=int, default=CONNECTS)
     parser.add_argument("--mib", type=int, default=MIB)
     parser.add_argument("--clients", type=int, default=CLIENTS)
+    parser.add_argument("--faults", action="store_true")
     parser.add_argument("--publish", action="store_true")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("servers", nargs="*", metavar="SERVER")
@@ -491,6 +507,8 @@ def main():
         return check()
     if args.publish:
         return publish()
+    if args.faults:
+        return all_faults(args.servers)
     return soak_all(args)
 
 

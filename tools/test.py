@@ -102,6 +102,7 @@ PARTS = {
     "haproxy": [Job("", *python("haproxy"), seconds=60)],
     "window": [Job("", *python("window"), seconds=20)],
     "trace": [Job("", *python("trace"), seconds=60)],
+    "row": [Job("", *python("row"), seconds=30)],
     "contract": [Job(model, *python("contract", model), seconds=60,
                      wide=model not in ("select", "asyncselect", *EXTRAS))
                  for model in (*MODELS, *EXTRAS)] +
@@ -113,8 +114,9 @@ PARTS = {
     "linux": [Job("build", *python("linux", "--build")),
               *(Job(name, *python("linux", name), seconds=100, wide=True,
                     after="build") for name in ("epoll", "io_uring"))],
-    "faults": [Job(some[0] + "...", *python("faults", "build/faults", *some),
+    "faults": [Job(some[0] + "...", *python("faults", *some),
                    seconds=100) for some in in_threes([*MODELS, *EXTRAS])],
+    "matrix": [Job("", *python("matrix"), seconds=60)],
     "rio": [Job("", *python("rio"), seconds=15)],
     "soak": [Job("", *python("soak"), seconds=15)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 15))],

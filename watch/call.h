@@ -15,7 +15,7 @@ struct trace_call {
     enum trace_id id;
     struct caller *mine;     /* NULL: no memory; the call is just made */
     struct trace_ring *ring; /* where to record it; NULL: nowhere */
-    const void *caller; /* the address that the call returns to */
+    const void *caller;      /* the address that the call returns to */
     struct trace_place place;
     const char *source; /* the arguments as they stand in the source, or NULL */
     bool waits;

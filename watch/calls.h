@@ -21,7 +21,8 @@
  * told: what is told of the result when the call has not failed; see
  * add_success() in text.c.
  * fails: the result that means a failure. MINUS_1 is SOCKET_ERROR and
- * INVALID_SOCKET, WAIT is WAIT_FAILED, NOT_0 is any result but 0.
+ * INVALID_SOCKET, WAIT is WAIT_FAILED and other 32 bits that are all set, NOT_0
+ * is any result but 0. The codes that go with it are in codes.h.
  * waits: NOT; MODEL, a model waits in it, and it brings nothing but the news;
  * ALWAYS, it may wait for something else; IF_3 and MODEL_IF_3, the same when
  * argument 3, counted from 0, is not 0; BLOCKING, as long as the socket, which
@@ -55,6 +56,10 @@ CALL(WSARecv, ws2_32, int, (SOCKET, WSABUF *, DWORD, DWORD *, DWORD *, OVERLAPPE
 CALL(WSASend, ws2_32, int, (SOCKET, WSABUF *, DWORD, DWORD *, DWORD, OVERLAPPED *, LPWSAOVERLAPPED_COMPLETION_ROUTINE), "sbw--o", POSTED, MINUS_1, NOT, 5)
 CALL(accept, ws2_32, SOCKET, (SOCKET, struct sockaddr *, int *), "s", SOCKET, MINUS_1, BLOCKING, 0)
 CALL_POINTER(AcceptEx, accept_ex, BOOL, (SOCKET, SOCKET, void *, DWORD, DWORD, DWORD, DWORD *, OVERLAPPED *), "ss-----o", POSTED, ZERO, NOT, 7)
+CALL_POINTER(RIOCreateCompletionQueue, rio_create_queue, RIO_CQ, (DWORD, RIO_NOTIFICATION_COMPLETION *), "n", OK, ZERO, NOT, 0)
+CALL_POINTER(RIOResizeCompletionQueue, rio_resize_queue, BOOL, (RIO_CQ, DWORD), "-n", OK, ZERO, NOT, 0)
+CALL_POINTER(RIOCreateRequestQueue, rio_create_requests, RIO_RQ, (SOCKET, ULONG, ULONG, ULONG, ULONG, RIO_CQ, RIO_CQ, void *), "s", OK, ZERO, NOT, 0)
+CALL_POINTER(RIORegisterBuffer, rio_register, RIO_BUFFERID, (char *, DWORD), "-n", OK, WAIT, NOT, 0)
 CALL_POINTER(RIOReceive, rio_receive, BOOL, (RIO_RQ, RIO_BUF *, ULONG, DWORD, void *), "----o", OK, ZERO, NOT, 4)
 CALL_POINTER(RIOSend, rio_send, BOOL, (RIO_RQ, RIO_BUF *, ULONG, DWORD, void *), "----o", OK, ZERO, NOT, 4)
 CALL_POINTER(RIODequeueCompletion, rio_dequeue, ULONG, (RIO_CQ, RIORESULT *, ULONG), "--n", RESULTS, NEVER, NOT, 0)
@@ -69,15 +74,22 @@ CALL(getsockopt, ws2_32, int, (SOCKET, int, int, char *, int *), "s-p", OK, MINU
 CALL(setsockopt, ws2_32, int, (SOCKET, int, int, const char *, int), "s-p", OK, MINUS_1, NOT, 0)
 CALL(ioctlsocket, ws2_32, int, (SOCKET, long, u_long *), "si", OK, MINUS_1, NOT, 0)
 CALL(WSAIoctl, ws2_32, int, (SOCKET, DWORD, void *, DWORD, void *, DWORD, DWORD *, OVERLAPPED *, LPWSAOVERLAPPED_COMPLETION_ROUTINE), "si", OK, MINUS_1, NOT, 0)
+CALL(CreateWindowExW, user32, HWND, (DWORD, const WCHAR *, const WCHAR *, DWORD, int, int, int, int, HWND, HMENU, HINSTANCE, void *), "", OK, ZERO, NOT, 0)
 CALL(WSAAsyncSelect, ws2_32, int, (SOCKET, HWND, u_int, long), "s-mf", OK, MINUS_1, NOT, 0)
 CALL(WSAEventSelect, ws2_32, int, (SOCKET, HANDLE, long), "sef", OK, MINUS_1, NOT, 0)
 CALL(CreateIoCompletionPort, kernel32, HANDLE, (HANDLE, HANDLE, ULONG_PTR, DWORD), "shn", OK, ZERO, NOT, 0)
+CALL_NONE(GetActiveProcessorGroupCount, kernel32, WORD, "", NUMBER, NEVER, NOT, 0)
+CALL(GetActiveProcessorCount, kernel32, DWORD, (WORD), "n", NUMBER, ZERO, NOT, 0)
+CALL(SetThreadGroupAffinity, kernel32, BOOL, (HANDLE, const GROUP_AFFINITY *, GROUP_AFFINITY *), "", OK, ZERO, NOT, 0)
 CALL(SetFileCompletionNotificationModes, kernel32, BOOL, (HANDLE, UCHAR), "sn", OK, ZERO, NOT, 0)
+CALL(CreateThreadpool, kernel32, PTP_POOL, (void *), "", OK, ZERO, NOT, 0)
+CALL(SetThreadpoolThreadMinimum, kernel32, BOOL, (PTP_POOL, DWORD), "-n", OK, ZERO, NOT, 0)
 CALL(CreateThreadpoolIo, kernel32, PTP_IO, (HANDLE, PTP_WIN32_IO_CALLBACK, void *, PTP_CALLBACK_ENVIRON), "s", OK, ZERO, NOT, 0)
 CALL_VOID(StartThreadpoolIo, kernel32, (PTP_IO), "x", NOTHING, NEVER, NOT, 0)
 CALL_VOID(CancelThreadpoolIo, kernel32, (PTP_IO), "x", NOTHING, NEVER, NOT, 0)
 CALL_VOID(WaitForThreadpoolIoCallbacks, kernel32, (PTP_IO, BOOL), "x", NOTHING, NEVER, ALWAYS, 0)
 CALL_VOID(CloseThreadpoolIo, kernel32, (PTP_IO), "x", NOTHING, NEVER, NOT, 0)
+CALL(CreateEventW, kernel32, HANDLE, (SECURITY_ATTRIBUTES *, BOOL, BOOL, const WCHAR *), "", OK, ZERO, NOT, 0)
 CALL_NONE(WSACreateEvent, ws2_32, HANDLE, "", EVENT, ZERO, NOT, 0)
 CALL(WSASetEvent, ws2_32, BOOL, (HANDLE), "e", OK, ZERO, NOT, 0)
 CALL(WSAResetEvent, ws2_32, BOOL, (HANDLE), "e", OK, ZERO, NOT, 0)

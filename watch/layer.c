@@ -509,8 +509,7 @@ static ULONG_PTR bytes_of(const struct trace_call *t, LONG_PTR result)
     case TRACE_send:
         return result > 0 && sock_of(args[0])->client ? (ULONG_PTR)result : 0;
     case TRACE_WSARecv:
-    case TRACE_WSASend:
-        return result == 0 ? bytes_at_once(args) : 0;
+    case TRACE_WSASend: return result == 0 ? bytes_at_once(args) : 0;
     case TRACE_WSAGetOverlappedResult:
         return result ? *(const DWORD *)args[2] : 0;
     case TRACE_GetQueuedCompletionStatus:

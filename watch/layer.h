@@ -18,10 +18,13 @@
 
 /* The types of a row, as they are needed: the parameters a0, a1 ...; their
  * values as words; and words as values again. */
-#define WATCH_COUNT(...)                                          WATCH_PICK(__VA_ARGS__, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
-#define WATCH_PICK(_1, _2, _3, _4, _5, _6, _7, _8, _9, pick, ...) pick
-#define WATCH_PASTE(a, b)                                         WATCH_PASTE_(a, b)
-#define WATCH_PASTE_(a, b)                                        a##b
+#define WATCH_COUNT(...)                                                       \
+    WATCH_PICK(__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define WATCH_PICK(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, pick,    \
+                   ...)                                                        \
+    pick
+#define WATCH_PASTE(a, b)  WATCH_PASTE_(a, b)
+#define WATCH_PASTE_(a, b) a##b
 
 #define WATCH_PARAMS(...)                                                      \
     WATCH_PASTE(WATCH_P, WATCH_COUNT(__VA_ARGS__))(__VA_ARGS__)
@@ -35,6 +38,12 @@
 #define WATCH_P8(a, b, c, d, e, f, g, h) WATCH_P7(a, b, c, d, e, f, g), h a7
 #define WATCH_P9(a, b, c, d, e, f, g, h, i)                                    \
     WATCH_P8(a, b, c, d, e, f, g, h), i a8
+#define WATCH_P10(a, b, c, d, e, f, g, h, i, j)                                \
+    WATCH_P9(a, b, c, d, e, f, g, h, i), j a9
+#define WATCH_P11(a, b, c, d, e, f, g, h, i, j, k)                             \
+    WATCH_P10(a, b, c, d, e, f, g, h, i, j), k a10
+#define WATCH_P12(a, b, c, d, e, f, g, h, i, j, k, l)                          \
+    WATCH_P11(a, b, c, d, e, f, g, h, i, j, k), l a11
 
 /* What begins a thread. */
 typedef unsigned __stdcall watch_start(void *arg);

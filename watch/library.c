@@ -18,6 +18,7 @@
 
 #include "common/args.h"
 #include "common/err.h"
+#include "watch/faults.h"
 #include "watch/real.h"
 
 #if defined(TRACE) && defined(WATCH_LIBRARY)
@@ -46,6 +47,7 @@
 #define BYTES_7            "28"
 #define BYTES_8            "32"
 #define BYTES_9            "36"
+#define BYTES_12           "48"
 #endif
 
 /* The pointer; and the function, for whoever calls that by its name. */
@@ -109,8 +111,9 @@ static void at_end(void)
 
 static _Noreturn void refuse(const char *value)
 {
-    err_print("WATCH=%s: this is not understood; it is off, count, trace, or "
-              "trace:FILE with a FILE that ends in .json or .jsonl",
+    err_print("WATCH=%s: this is not understood; it is off, count, trace, "
+              "trace:FILE with a FILE that ends in .json or .jsonl, or "
+              "faults:WHICH",
               value);
     err_exit(EXIT_USAGE);
 }
@@ -146,12 +149,14 @@ static BOOL CALLBACK begin(INIT_ONCE *once, void *arg, void **context)
         snprintf(value, sizeof value, "off");
     if (strncmp(value, "trace:", 6) == 0)
         file = value + 6;
+    bool faults = strncmp(value, "faults:", 7) == 0;
     bool known =
-        strcmp(value, "off") == 0 || strcmp(value, "count") == 0 ||
+        faults || strcmp(value, "off") == 0 || strcmp(value, "count") == 0 ||
         strcmp(value, "trace") == 0 ||
         (file != NULL && (ends_in(file, ".json") || ends_in(file, ".jsonl")));
     if (len >= sizeof value || !known)
         refuse(value);
+    faults_begin(faults ? value + 7 : NULL);
     trace_begin(program_name(), strcmp(value, "trace") == 0, file);
     if (strcmp(value, "off") != 0 && atexit(at_end) != 0)
         die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);

@@ -20,6 +20,7 @@ struct watched {
     enum {
         TOLD_OK,
         TOLD_NOTHING,
+        TOLD_NUMBER,
         TOLD_BYTES,
         TOLD_POSTED,
         TOLD_SOCKET,
@@ -60,7 +61,7 @@ extern const struct watched watched[TRACE_IDS + 1];
 /* No call has more arguments, and none tells more by what it writes. Of the
  * bytes that are sent or received, so many are told. */
 enum { TRACE_NAME_SIZE = 32 };
-enum { TRACE_ARGS = 9, TRACE_OUT = 4, TRACE_TEXT = 16 };
+enum { TRACE_ARGS = 12, TRACE_OUT = 4, TRACE_TEXT = 16 };
 
 /* Where in the source something is done. */
 struct trace_place {

@@ -24,7 +24,7 @@ struct trace_handle {
     bool skips;            /* what is done at once sends it no packet */
     ULONG_PTR interest;    /* what was registered with WSAAsyncSelect() */
     char name[TRACE_NAME_SIZE];
-    char peer[TRACE_PEER_SIZE]; /* of a connection; of a listener its own */
+    char peer[TRACE_PEER_SIZE];  /* of a connection; of a listener its own */
     unsigned long accepted_by;   /* the operation that made it, or 0 */
     unsigned long long received; /* bytes, as the server was told */
     unsigned long long sent;
@@ -124,12 +124,12 @@ struct trace_state {
     ULONG_PTR message[3];   /* the last one */
     unsigned long apcs_queued;
     unsigned long apcs_run;
-    unsigned long packets; /* taken from the port */
+    unsigned long packets;       /* taken from the port */
     struct trace_posted *posted; /* the oldest first */
     unsigned long next_posted;
-    bool port;             /* there is one */
-    bool async;            /* WSAAsyncSelect() was used */
-    bool full;             /* there was no memory for a name or an operation */
+    bool port;  /* there is one */
+    bool async; /* WSAAsyncSelect() was used */
+    bool full;  /* there was no memory for a name or an operation */
 };
 
 /* What one record has changed. The operations stay until the next record. */

@@ -361,6 +361,7 @@ static void add_success(struct trace_text *out, const struct trace_state *state,
 {
     switch (watched[rec->id].told) {
     case TOLD_NOTHING: break;
+    case TOLD_NUMBER: trace_add(out, "%lld", (long long)rec->result); break;
     case TOLD_OK: trace_add(out, "ok"); break;
     case TOLD_BYTES:
         if (rec->id == TRACE_recv && rec->result == 0)

@@ -14,6 +14,8 @@
 
 #ifdef TRACE
 
+#include "watch/faults.h"
+#include "watch/faulty.h"
 #include "watch/layer.h"
 
 #define WATCH_HERE(text)                                                       \
@@ -26,16 +28,17 @@
 #include "watch/redirect.h"
 
 /* What our servers have in common/ is told here, too: who the listener is, the
- * number of a connection in the log, how many echoes there were, and on which
- * thread the server is stopped. */
+ * number of a connection in the log, how many echoes there were, on which thread
+ * the server is stopped, and when it begins to serve. */
 #define log_begin(model, args)                                                 \
-    (log_begin(model, args),                                                   \
+    (faults_begin(NULL), log_begin(model, args),                               \
      trace_begin((model)->name, (args)->trace, (args)->trace_file))
-#define net_listen(args)                                                       \
-    (WATCH_HERE(#args), trace_listener(net_listen(args)))
+#define net_listen(args)      (WATCH_HERE(#args), trace_listener(net_listen(args)))
 #define stop_begin(wake, ...) stop_begin(trace_stop(wake), __VA_ARGS__)
-#define log_opened(log, peer) (log_opened(log, peer), WATCH_HERE(#log), trace_opened(log, peer))
-#define log_summary()         (log_summary(), trace_summary(log_echoes()))
+#define log_ready(...)        (faults_serving(), log_ready(__VA_ARGS__))
+#define log_opened(log, peer)                                                  \
+    (log_opened(log, peer), WATCH_HERE(#log), trace_opened(log, peer))
+#define log_summary() (log_summary(), trace_summary(log_echoes()))
 
 #endif
 #endif

@@ -11,6 +11,7 @@
 #ifdef TRACE
 
 #include "watch/call.h"
+#include "watch/faults.h"
 #include "watch/real.h"
 
 /* ---- functions of the program that the system calls ------------------------ */
@@ -165,7 +166,11 @@ static void CALLBACK pool_callback(PTP_CALLBACK_INSTANCE instance, void *arg,
 {
     struct pool_io *one = arg;
     call_pool(ov, (DWORD)len, error);
+    if (faults_on)
+        faults_callback(io, true);
     one->theirs(instance, one->arg, ov, error, len, io);
+    if (faults_on)
+        faults_callback(io, false);
     call_pool_leaves();
     pool_release(one);
 }
@@ -243,6 +248,10 @@ static void pointers_given(const struct trace_call *call, LONG_PTR result)
                memcmp(id, &rio, sizeof *id) == 0) {
         RIO_EXTENSION_FUNCTION_TABLE *table =
             (RIO_EXTENSION_FUNCTION_TABLE *)call->args[4];
+        SWAP(table->RIOCreateCompletionQueue, RIOCreateCompletionQueue);
+        SWAP(table->RIOResizeCompletionQueue, RIOResizeCompletionQueue);
+        SWAP(table->RIOCreateRequestQueue, RIOCreateRequestQueue);
+        SWAP(table->RIORegisterBuffer, RIORegisterBuffer);
         SWAP(table->RIOReceive, RIOReceive);
         SWAP(table->RIOSend, RIOSend);
         SWAP(table->RIODequeueCompletion, RIODequeueCompletion);
@@ -260,6 +269,8 @@ static bool begins(struct trace_call *call, enum trace_id id, ULONG_PTR *w,
     library_begin();
     memcpy(call->args, w, size);
     call_begins(call, id);
+    if (faults_on && faults_instead(call))
+        return false;
     switch (id) {
     case TRACE_WSARecv:
     case TRACE_WSASend: routine_put(call, w); break;
@@ -291,31 +302,41 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
     default: break;
     }
     SetLastError(error);
+    if (faults_on)
+        result = faults_changed(call, result);
     call_ends(call, result);
     return result;
 }
 
 /* The arguments as words, and as what they were. */
-#define WORDS(...)                    WATCH_PASTE(W, WATCH_COUNT(__VA_ARGS__))
-#define W1                            (ULONG_PTR) a0
-#define W2                            W1, (ULONG_PTR)a1
-#define W3                            W2, (ULONG_PTR)a2
-#define W4                            W3, (ULONG_PTR)a3
-#define W5                            W4, (ULONG_PTR)a4
-#define W6                            W5, (ULONG_PTR)a5
-#define W7                            W6, (ULONG_PTR)a6
-#define W8                            W7, (ULONG_PTR)a7
-#define W9                            W8, (ULONG_PTR)a8
-#define VALUES(...)                   WATCH_PASTE(V, WATCH_COUNT(__VA_ARGS__))(__VA_ARGS__)
-#define V1(a)                         (a) w[0]
-#define V2(a, b)                      V1(a), (b)w[1]
-#define V3(a, b, c)                   V2(a, b), (c)w[2]
-#define V4(a, b, c, d)                V3(a, b, c), (d)w[3]
-#define V5(a, b, c, d, e)             V4(a, b, c, d), (e)w[4]
-#define V6(a, b, c, d, e, f)          V5(a, b, c, d, e), (f)w[5]
-#define V7(a, b, c, d, e, f, g)       V6(a, b, c, d, e, f), (g)w[6]
-#define V8(a, b, c, d, e, f, g, h)    V7(a, b, c, d, e, f, g), (h)w[7]
-#define V9(a, b, c, d, e, f, g, h, i) V8(a, b, c, d, e, f, g, h), (i)w[8]
+#define WORDS(...)                        WATCH_PASTE(W, WATCH_COUNT(__VA_ARGS__))
+#define W1                                (ULONG_PTR) a0
+#define W2                                W1, (ULONG_PTR)a1
+#define W3                                W2, (ULONG_PTR)a2
+#define W4                                W3, (ULONG_PTR)a3
+#define W5                                W4, (ULONG_PTR)a4
+#define W6                                W5, (ULONG_PTR)a5
+#define W7                                W6, (ULONG_PTR)a6
+#define W8                                W7, (ULONG_PTR)a7
+#define W9                                W8, (ULONG_PTR)a8
+#define W10                               W9, (ULONG_PTR)a9
+#define W11                               W10, (ULONG_PTR)a10
+#define W12                               W11, (ULONG_PTR)a11
+#define VALUES(...)                       WATCH_PASTE(V, WATCH_COUNT(__VA_ARGS__))(__VA_ARGS__)
+#define V1(a)                             (a) w[0]
+#define V2(a, b)                          V1(a), (b)w[1]
+#define V3(a, b, c)                       V2(a, b), (c)w[2]
+#define V4(a, b, c, d)                    V3(a, b, c), (d)w[3]
+#define V5(a, b, c, d, e)                 V4(a, b, c, d), (e)w[4]
+#define V6(a, b, c, d, e, f)              V5(a, b, c, d, e), (f)w[5]
+#define V7(a, b, c, d, e, f, g)           V6(a, b, c, d, e, f), (g)w[6]
+#define V8(a, b, c, d, e, f, g, h)        V7(a, b, c, d, e, f, g), (h)w[7]
+#define V9(a, b, c, d, e, f, g, h, i)     V8(a, b, c, d, e, f, g, h), (i)w[8]
+#define V10(a, b, c, d, e, f, g, h, i, j) V9(a, b, c, d, e, f, g, h, i), (j)w[9]
+#define V11(a, b, c, d, e, f, g, h, i, j, k)                                   \
+    V10(a, b, c, d, e, f, g, h, i, j), (k)w[10]
+#define V12(a, b, c, d, e, f, g, h, i, j, k, l)                                \
+    V11(a, b, c, d, e, f, g, h, i, j, k), (l)w[11]
 
 #ifdef _MSC_VER
 #define CALLER _ReturnAddress()

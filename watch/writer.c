@@ -257,7 +257,7 @@ static void drain(bool last)
 
 static unsigned __stdcall writer_main(void *arg)
 {
-    (void)arg;
+    SetEvent(arg);
     for (;;) {
         /* First say that we sleep, then look once more: a record that comes
          * after the look finds that we sleep, and wakes us. */
@@ -391,14 +391,22 @@ void trace_writer_begin(const char *model, bool narrate, const char *file_name)
         sink_write(&narration);
     }
 
-    wake = CreateEventW(NULL, FALSE, FALSE, NULL);
-    ended = CreateEventW(NULL, TRUE, FALSE, NULL);
+    wake = REAL(CreateEventW)(NULL, FALSE, FALSE, NULL);
+    ended = REAL(CreateEventW)(NULL, TRUE, FALSE, NULL);
     if (wake == NULL || ended == NULL)
         die_call("CreateEventW", GetLastError());
-    uintptr_t thread = _beginthreadex(NULL, 0, writer_main, NULL, 0, NULL);
+    HANDLE begun = REAL(CreateEventW)(NULL, TRUE, FALSE, NULL);
+    if (begun == NULL)
+        die_call("CreateEventW", GetLastError());
+    uintptr_t thread = _beginthreadex(NULL, 0, writer_main, begun, 0, NULL);
     if (thread == 0)
         die_call("_beginthreadex", GetLastError());
     CloseHandle((HANDLE)thread);
+    /* A thread that has not begun when the process ends, never does: then a
+     * program of a few milliseconds would have no trace. But where the system
+     * holds threads back, as in DllMain(), this must not wait for ever. */
+    if (REAL(WaitForSingleObject)(begun, END_PATIENCE_MS) == WAIT_OBJECT_0)
+        CloseHandle(begun);
     next_filter = SetUnhandledExceptionFilter(on_crash);
     if (atexit(writer_end) != 0)
         die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);

@@ -311,7 +311,8 @@ static bool region_add(struct server *srv)
         free(r);
         return false;
     }
-    r->id = srv->rio.RIORegisterBuffer(r->bytes, (DWORD)(count * size));
+    LPFN_RIOREGISTERBUFFER rio_register = srv->rio.RIORegisterBuffer;
+    r->id = rio_register(r->bytes, (DWORD)(count * size));
     if (r->id == RIO_INVALID_BUFFERID) {
         log_refused_error("RIORegisterBuffer",
                           (unsigned long)WSAGetLastError());
@@ -358,7 +359,9 @@ static bool queue_add(struct server *srv, struct queue *q, struct conn *c)
 {
     DWORD needed = q->charged + MOST_RECEIVES + MOST_SENDS;
     if (needed > q->size) {
-        if (!srv->rio.RIOResizeCompletionQueue(q->results, 2 * q->size)) {
+        LPFN_RIORESIZECOMPLETIONQUEUE rio_resize_queue =
+            srv->rio.RIOResizeCompletionQueue;
+        if (!rio_resize_queue(q->results, 2 * q->size)) {
             log_refused_error("RIOResizeCompletionQueue",
                               (unsigned long)WSAGetLastError());
             return false;
@@ -367,8 +370,10 @@ static bool queue_add(struct server *srv, struct queue *q, struct conn *c)
     }
     /* The two 1s: a request is about one part of a buffer. The function takes
      * no other number. */
-    c->requests = srv->rio.RIOCreateRequestQueue(
-        c->sock, MOST_RECEIVES, 1, MOST_SENDS, 1, q->results, q->results, c);
+    LPFN_RIOCREATEREQUESTQUEUE rio_create_requests =
+        srv->rio.RIOCreateRequestQueue;
+    c->requests = rio_create_requests(c->sock, MOST_RECEIVES, 1, MOST_SENDS, 1,
+                                      q->results, q->results, c);
     if (c->requests == RIO_INVALID_RQ) {
         log_refused_error("RIOCreateRequestQueue",
                           (unsigned long)WSAGetLastError());
@@ -740,7 +745,9 @@ static void start_queues(struct server *srv)
         told.Iocp.Overlapped = &q->ov;
         InitializeSRWLock(&q->lock);
         q->size = QUEUE_SIZE;
-        q->results = srv->rio.RIOCreateCompletionQueue(q->size, &told);
+        LPFN_RIOCREATECOMPLETIONQUEUE rio_create_queue =
+            srv->rio.RIOCreateCompletionQueue;
+        q->results = rio_create_queue(q->size, &told);
         if (q->results == RIO_INVALID_CQ)
             die_call("RIOCreateCompletionQueue", WSAGetLastError());
         LPFN_RIONOTIFY rio_notify = srv->rio.RIONotify;

@@ -52,7 +52,7 @@ def unguarded(exe):
 
 def trace_symbols(objects):
     listing = run([TOOLS + "nm", *objects])
-    return sorted(set(re.findall(r" [A-Za-z] ((?:trace|watch)_\w+)", listing)))
+    return sorted(set(re.findall(r" [A-Za-z] ((?:trace|watch|faults)_\w+)", listing)))
 
 
 def model_objects(tree):

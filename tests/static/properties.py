@@ -74,7 +74,7 @@ def look(name, data, version):
 
 
 def main():
-    programs = [path for folder in ("bin", "tests", "experiments", "faults")
+    programs = [path for folder in ("bin", "tests", "experiments")
                 for path in sorted((BUILD / folder).glob("*.exe"))]
     version = None
     with check("properties: version.h says one version"):

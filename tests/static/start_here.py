@@ -258,7 +258,7 @@ def make_folder(folder):
         if entry.name not in ("build", ".git"):
             (folder / entry.name).symlink_to(entry)
     (folder / "build").mkdir()
-    for name in ("bin", "tests", "experiments", "obj", "faults"):
+    for name in ("bin", "tests", "experiments", "obj"):
         (folder / "build" / name).symlink_to(BUILD / name)
     shutil.copy(BUILD / "bin" / "select.exe", folder / "mine.exe")
 

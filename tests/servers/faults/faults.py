@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Servers whose calls fail: a clear error, nothing lost but the one client.
 
-usage: faults.py DIR [MODEL ...]     DIR holds the servers built with faults.h
+usage: faults.py [MODEL ...]
+
+They are the servers of build/bin; watch/faults.h says how a call is made to fail.
 
 While a server starts, each call that can fail is made to fail once: it must
 end with exit code 1 or 3 and a line that names the call, and never be ready.
@@ -94,10 +96,14 @@ WSAECONNRESET = "10054"
 WSAENOBUFS = "10055"
 
 
-def start(folder, model, may_fail=False, **faults):
+def start(model, may_fail=False, **faults):
+    """With WATCH_FAULTS; `window` is its while=, and comes last."""
+    window = faults.pop("window", None)
+    words = [f"{name}={value}" for name, value in faults.items() if value]
+    words += [f"while=Z:{window}"] if window else []
     return Server(model, "--quiet", may_fail=may_fail,
-                  exe=Path(folder).resolve() / (model + ".exe"),
-                  env={**os.environ, **faults})
+                  env={**os.environ, "WATCH_FAULTS": ",".join(words)}
+                  if words else None)
 
 
 def echoes(sock, text, patience, owed=b""):
@@ -205,16 +211,16 @@ def serve(port, call, count, alone=False):
     return held, served, away
 
 
-def trouble_case(folder, model, call):
+def trouble_case(model, call):
     """What is begun for a client fails at once: its connection ends with a
     reset. An orderly end after half an echo would look like all of it."""
     # To its wake socket pool cannot say anything while there is no memory, and
     # waits; nothing else may happen to that socket. It is received from once or
     # twice for each client, so every third recv() could always be one of those;
     # every fifth one of many clients is not.
-    with start(folder, model, FAULT_CALL=call,
-               FAULT_EVERY="5" if model == "pool" else "3",
-               FAULT_CODE=WSAENOBUFS if model == "pool" else
+    with start(model, call=call,
+               every="5" if model == "pool" else "3",
+               code=WSAENOBUFS if model == "pool" else
                WSAECONNRESET) as server:
         ends = []
         for number in range(180 if model == "pool" else 18):
@@ -231,11 +237,11 @@ def trouble_case(folder, model, call):
     return "%d resets" % ends.count("reset")
 
 
-def serve_case(folder, model, call, count, every):
+def serve_case(model, call, count, every):
     # Of WSAENOBUFS they only become slower: held_case().
-    code = WSAECONNRESET if call in POSTS else "0"
-    with start(folder, model, FAULT_CALL=call, FAULT_EVERY=str(every),
-               FAULT_CODE=code) as server:
+    code = WSAECONNRESET if call in POSTS else None
+    with start(model, call=call, every=str(every),
+               code=code) as server:
         with last_words(server):
             held, served, away = serve(server.port, call, count,
                                        model in ALONE)
@@ -265,7 +271,7 @@ class Window:
 
     def __init__(self, call):
         self.call = call
-        self.file = BUILD / "faults" / f"window-{os.getpid()}"
+        self.file = BUILD / f"fault-window-{os.getpid()}"
         self.file.unlink(missing_ok=True)
         self.began = 0
 
@@ -287,12 +293,12 @@ class Window:
         return time.monotonic() - self.began
 
 
-def held_case(folder, model, call, stop):
+def held_case(model, call, stop):
     """For a while Windows is too short of memory to begin anything. The clients
     get their whole echoes later, all of them, or the server stops before."""
     window = Window(call)
-    with start(folder, model, FAULT_CALL=call,
-               FAULT_WHILE=f"Z:{window.file}") as server:
+    with start(model, call=call,
+               window=window.file) as server:
         with last_words(server):
             held = [connect(server.port) for _ in range(70)]
             for sock in held[:35]:
@@ -322,13 +328,13 @@ def held_case(folder, model, call, stop):
                                                told(model, errors, 10 + lasted))
 
 
-def shortage_case(folder, model, call, held_count):
+def shortage_case(model, call, held_count):
     """For a while no socket can be made at all. Clients that are there notice
     nothing. Those that come then may wait or be turned away; afterwards all is
     as before, with nobody connected as with some."""
     window = Window(call)
-    with start(folder, model, FAULT_CALL=call,
-               FAULT_WHILE=f"Z:{window.file}") as server:
+    with start(model, call=call,
+               window=window.file) as server:
         with last_words(server):
             held = [connect(server.port) for _ in range(held_count)]
             for sock in held:
@@ -355,11 +361,11 @@ def shortage_case(folder, model, call, held_count):
     return told(model, errors, 9 + lasted)
 
 
-def newcomers_left_case(folder, model):
+def newcomers_left_case(model):
     """A newcomer that left is no trouble for the server or for others: all are
     served."""
-    with start(folder, model, FAULT_CALL="AcceptEx",
-               FAULT_EVERY="2") as server:
+    with start(model, call="AcceptEx",
+               every="2") as server:
         held, served, away = serve(server.port, "AcceptEx", 60)
         server.stop(PATIENCE)
         errors = server.error_text()
@@ -373,10 +379,10 @@ def newcomers_left_case(folder, model):
     return "all served"
 
 
-def start_case(folder, model, call):
+def start_case(model, call):
     for struck in range(99):
-        with start(folder, model, may_fail=True, FAULT_CALL=call,
-                   FAULT_AT=str(struck + 1)) as server:
+        with start(model, may_fail=True, call=call,
+                   at=str(struck + 1)) as server:
             if server.port:
                 server.stop(PATIENCE)
             code = server.process.wait(PATIENCE)
@@ -396,11 +402,11 @@ def start_case(folder, model, call):
     fail("started a hundred times and still found the call")
 
 
-def routines_case(folder, model):
+def routines_case(model):
     """Many clients leave in the same instant, and routines run inside the calls
     that close. None of them may close a client itself, or there would be one
     call inside another for each client that leaves."""
-    with start(folder, model, FAULT_CALL="APC") as server:
+    with start(model, call="APC") as server:
         socks = [connect(server.port) for _ in range(400)]
         for sock in socks:
             require(echoes(sock, b"hello", PATIENCE), "not served")
@@ -417,11 +423,11 @@ def routines_case(folder, model):
     return "400 left"
 
 
-def early_close_case(folder, model):
+def early_close_case(model):
     """A client sends all its bytes, then its end, and only then reads."""
     answer = b""
     data = os.urandom(1 << 18)
-    with start(folder, model, FAULT_CALL="FD_CLOSE") as server:
+    with start(model, call="FD_CLOSE") as server:
         with connect(server.port) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             sock.sendall(data)
@@ -439,10 +445,10 @@ def early_close_case(folder, model):
     return "%d bytes" % len(answer)
 
 
-def poll_case(folder, model):
+def poll_case(model):
     """A client has sent its end and does not take its echo yet. To wait for it
     would be no wait, but the server must not spin."""
-    with start(folder, model, FAULT_CALL="POLLHUP") as server:
+    with start(model, call="POLLHUP") as server:
         with connect(server.port) as sock:
             sent = fill(sock)
             sock.shutdown(socket.SHUT_WR)
@@ -458,10 +464,10 @@ def poll_case(folder, model):
     return "%d bytes, less than %d waits" % (got, 100 * (waits + 1))
 
 
-def stop_case(folder, model, what):
+def stop_case(model, what):
     """Its only client says nothing, or does not read, or is not there, and the
     server stops all the same. (The contract suite asks this with six clients.)"""
-    with start(folder, model) as server:
+    with start(model) as server:
         with connect(server.port) as sock:
             require(echoes(sock, b"first", PATIENCE), "not served")
             if what == "gone":
@@ -477,12 +483,12 @@ def stop_case(folder, model, what):
     return "in %.1f s" % took
 
 
-def books_case(folder, model, call):
+def books_case(model, call):
     """Clients come, talk and leave, and some calls fail at once. Every
     StartThreadpoolIo() has its callback or its CancelThreadpoolIo(), no callback
     waits for itself, and none runs when its PTP_IO is closed."""
-    with start(folder, model, FAULT_CALL=call, FAULT_EVERY="3",
-               FAULT_CODE=WSAECONNRESET if call in OVERLAPPED else "0"
+    with start(model, call=call, every="3",
+               code=WSAECONNRESET if call in OVERLAPPED else None
                ) as server:
         for number in range(40):
             with connect(server.port) as sock:
@@ -504,14 +510,14 @@ def books_case(folder, model, call):
 AT_ONCE_MATTERS = "E1,E2,E3.1,E3.2,E4,E5,E8.1,E8.2,E8.3,E8.7"
 
 
-def at_once_case(folder, model, fault, *options):
+def at_once_case(model, fault, *options):
     """Whatever Windows does at once, and whatever not: the contract holds."""
     arguments = [word for option in options for word in ("--arg", option)]
     done = subprocess.run(
         [str(WINE), str(BUILD / "bin" / "contract.exe"), "--strict", "--scale",
-         "2", "--exe", str(Path(folder).resolve() / (model + ".exe")), "--only",
+         "2", "--exe", str(BUILD / "bin" / (model + ".exe")), "--only",
          AT_ONCE_MATTERS, *arguments], stdin=subprocess.DEVNULL,
-        env={**os.environ, "FAULT_CALL": fault}, capture_output=True, text=True,
+        env={**os.environ, "WATCH_FAULTS": f"call={fault}"}, capture_output=True, text=True,
         errors="replace", timeout=600)
     wrong = [line for line in done.stdout.splitlines()
              if line.startswith("FAILED")]
@@ -520,11 +526,10 @@ def at_once_case(folder, model, fault, *options):
     return done.stdout.splitlines()[-1]
 
 
-def groups_case(folder, model):
+def groups_case(model):
     """Two groups of processors: a port, and workers, in each of them."""
-    exe = Path(folder).resolve() / (model + ".exe")
-    with Server(model, "--quiet", "--groups", exe=exe,
-                env={**os.environ, "FAULT_CALL": "GROUPS"}) as server:
+    with Server(model, "--quiet", "--groups",
+                env={**os.environ, "WATCH_FAULTS": "call=GROUPS"}) as server:
         held = [connect(server.port) for _ in range(9)]
         for number, sock in enumerate(held):
             require(echoes(sock, b"client %d" % number, PATIENCE),
@@ -539,9 +544,9 @@ def groups_case(folder, model):
     return "two ports"
 
 
-def broken_queue_case(folder, call, line):
+def broken_queue_case(call, line):
     """A completion queue that is lost is no trouble of one client."""
-    with start(folder, "rio", FAULT_CALL=call, FAULT_EVERY="3") as server:
+    with start("rio", call=call, every="3") as server:
         with connect(server.port) as sock:
             for number in range(9):
                 if not echoes(sock, b"echo %d" % number, PATIENCE):
@@ -566,71 +571,70 @@ def run(title, case, *args):
 
 
 def main():
-    folder = sys.argv[1]
-    models = sys.argv[2:] or list(SERVING)
+    models = sys.argv[1:] or list(SERVING)
     results = []
     for model in models:
         for call in STARTING[model]:
             results.append(run("%s starts, %s fails" % (model, call),
-                               start_case, folder, model, call))
+                               start_case, model, call))
         for call in SERVING[model]:
             rare = call in RARE
             results.append(run("%s serves, %s fails" % (model, call),
-                               serve_case, folder, model, call,
+                               serve_case, model, call,
                                150 if rare else 18, 2 if rare else 3))
     for model in models:
         for call in ("recv", "send", *POSTS):
             if call in SERVING[model] or (model, call) == ("polling", "recv"):
                 results.append(run("%s, %s fails at once" % (model, call),
-                                   trouble_case, folder, model, call))
+                                   trouble_case, model, call))
         for call in POSTS:
             for stop in (False, True) if call in SERVING[model] else ():
                 results.append(run("%s, no memory for %s%s" % (
                     model, call, ", stopped meanwhile" if stop else ""),
-                    held_case, folder, model, call, stop))
+                    held_case, model, call, stop))
         call = "WSASocketW" if model in ACCEPT_EX else "accept"
         for held in (0, 2) if model not in ALONE else (0,):
             results.append(run("%s, %s fails for a while, %d clients there"
-                               % (model, call, held), shortage_case, folder,
+                               % (model, call, held), shortage_case,
                                model, call, held))
         if model in ACCEPT_EX:
             results.append(run(model + " hears at once that a newcomer left",
-                               newcomers_left_case, folder, model))
+                               newcomers_left_case, model))
     if "threadpool" in models:
         for call in [*OVERLAPPED, "AcceptEx", "CreateThreadpoolIo"]:
             results.append(run("threadpool keeps the books, %s fails" % call,
-                               books_case, folder, "threadpool", call))
+                               books_case, "threadpool", call))
     if "iocp_tuned" in models:
         for fault in ("PENDING", "MIXED", "AT_ONCE"):
             for options in ([], ["--zero-byte"]):
                 results.append(run(" ".join(["iocp_tuned", *options, fault]),
-                                   at_once_case, folder, "iocp_tuned", fault,
+                                   at_once_case, "iocp_tuned", fault,
                                    *options))
         results.append(run("iocp_tuned, two groups of processors", groups_case,
-                           folder, "iocp_tuned"))
+                           "iocp_tuned"))
     if "overlapped_routine" in models:
         results.append(run("overlapped_routine, routines run inside calls",
-                           routines_case, folder, "overlapped_routine"))
+                           routines_case, "overlapped_routine"))
     for model in ALONE:
         for what in ("silent", "not reading", "gone"):
             if model in models:
                 results.append(run("%s stops, its client is %s" % (model, what),
-                                   stop_case, folder, model, what))
+                                   stop_case, model, what))
     for model in ("wsapoll", "pool"):
         if model in models:
             results.append(run(model + " does not spin on POLLHUP", poll_case,
-                               folder, model))
+                               model))
     if "rio" in models:
         for call, line in (
                 ("RIODequeueCompletion",
                  "rio: RIODequeueCompletion: the queue is corrupt"),
                 ("RIONotify", "rio: RIONotify: WSAEINVAL")):
             results.append(run("rio serves, %s fails" % call,
-                               broken_queue_case, folder, call, line))
+                               broken_queue_case, call, line))
     for model in ("asyncselect", "eventselect"):
         if model in models:
             results.append(run(model + " hears of the close early",
-                               early_close_case, folder, model))
+                               early_close_case, model))
     print("%d passed, %d failed" % (results.count(True), results.count(False)))
     return 0 if results and all(results) else 1
 
