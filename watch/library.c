@@ -109,8 +109,9 @@ static void at_end(void)
 
 static _Noreturn void refuse(const char *value)
 {
-    err_print("WATCH=%s: this is not understood; it is off, count, trace, or "
-              "trace:FILE with a FILE that ends in .json or .jsonl",
+    err_print("WATCH=%s: this is not understood; it is off, count, trace, "
+              "trace:FILE with a FILE that ends in .json or .jsonl, strict, "
+              "or strict:OPTIONS as in strict:seed=7,S3",
               value);
     err_exit(EXIT_USAGE);
 }
@@ -142,18 +143,23 @@ static BOOL CALLBACK begin(INIT_ONCE *once, void *arg, void **context)
     err_program(program_name());
     DWORD len = GetEnvironmentVariableA("WATCH", value, sizeof value);
     const char *file = NULL;
+    const char *strict = NULL;
     if (len == 0)
         snprintf(value, sizeof value, "off");
     if (strncmp(value, "trace:", 6) == 0)
         file = value + 6;
+    if (strncmp(value, "strict", 6) == 0)
+        strict = value[6] == ':' ? value + 7 : value + 6;
     bool known =
         strcmp(value, "off") == 0 || strcmp(value, "count") == 0 ||
         strcmp(value, "trace") == 0 ||
+        (strict != NULL && (*strict == '\0' || value[6] == ':')) ||
         (file != NULL && (ends_in(file, ".json") || ends_in(file, ".jsonl")));
     if (len >= sizeof value || !known)
         refuse(value);
     trace_begin(program_name(), strcmp(value, "trace") == 0, file);
-    if (strcmp(value, "off") != 0 && atexit(at_end) != 0)
+    strict_begin(strict);
+    if (strict == NULL && strcmp(value, "off") != 0 && atexit(at_end) != 0)
         die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);
     return TRUE;
 }

@@ -12,6 +12,7 @@
 
 #include "watch/call.h"
 #include "watch/real.h"
+#include "watch/strict.h"
 
 /* ---- functions of the program that the system calls ------------------------ */
 
@@ -24,13 +25,18 @@
 static void CALLBACK routine(DWORD error, DWORD len, OVERLAPPED *ov,
                              DWORD flags)
 {
-    struct map *routines = &caller_mine()->routines;
+    struct caller *mine = caller_mine();
+    struct map *routines = &mine->routines;
     LPWSAOVERLAPPED_COMPLETION_ROUTINE theirs =
         (LPWSAOVERLAPPED_COMPLETION_ROUTINE)(ULONG_PTR)map_get(routines,
                                                                (ULONG_PTR)ov);
     map_remove(routines, (ULONG_PTR)ov);
+    if (strict_on)
+        ov = strict_delivers(ov, "the routine");
     call_done(ov, len, error);
+    strict_enters(mine);
     theirs(error, len, ov, flags);
+    strict_leaves(mine);
 }
 
 static void routine_put(struct trace_call *call, ULONG_PTR *w)
@@ -43,11 +49,12 @@ static void routine_put(struct trace_call *call, ULONG_PTR *w)
 }
 
 /* Nothing was begun, so nothing comes. */
-static void routine_refused(struct trace_call *call, LONG_PTR result)
+static void routine_refused(struct trace_call *call, const ULONG_PTR *w,
+                            LONG_PTR result)
 {
     if (call->args[6] != 0 && call->mine != NULL && result == SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        map_remove(&call->mine->routines, call->args[5]);
+        map_remove(&call->mine->routines, w[5]);
 }
 
 struct apc {
@@ -61,12 +68,17 @@ static void CALLBACK apc(ULONG_PTR arg)
     struct apc apc = *(struct apc *)arg;
     free((struct apc *)arg);
     call_apc(apc.source);
+    struct caller *mine = caller_mine();
+    if (mine != NULL)
+        strict_enters(mine);
     apc.theirs(apc.arg);
+    if (mine != NULL)
+        strict_leaves(mine);
 }
 
 static void apc_put(struct trace_call *call, ULONG_PTR *w)
 {
-    struct apc *one = trace_on ? malloc(sizeof *one) : NULL;
+    struct apc *one = trace_on || strict_on ? malloc(sizeof *one) : NULL;
     if (one == NULL)
         return;
     *one = (struct apc){(PAPCFUNC)w[0], w[2], call->source};
@@ -163,6 +175,8 @@ static void CALLBACK pool_callback(PTP_CALLBACK_INSTANCE instance, void *arg,
                                    PTP_IO io)
 {
     struct pool_io *one = arg;
+    if (strict_on)
+        ov = strict_delivers(ov, "the pool");
     call_pool(ov, (DWORD)len, error);
     one->theirs(instance, one->arg, ov, error, len, io);
     call_pool_leaves();
@@ -260,6 +274,8 @@ static bool begins(struct trace_call *call, enum trace_id id, ULONG_PTR *w,
     memset(call->args, 0, sizeof call->args);
     memcpy(call->args, w, size);
     call_begins(call, id);
+    if (strict_on && !strict_begins(call, w))
+        return false;
     switch (id) {
     case TRACE_WSARecv:
     case TRACE_WSASend: routine_put(call, w); break;
@@ -277,7 +293,7 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
     DWORD error = GetLastError();
     switch (call->id) {
     case TRACE_WSARecv:
-    case TRACE_WSASend: routine_refused(call, result); break;
+    case TRACE_WSASend: routine_refused(call, w, result); break;
     case TRACE_QueueUserAPC:
         if (result == 0 && w[0] == (ULONG_PTR)apc)
             free((struct apc *)w[2]);
@@ -291,6 +307,8 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
     default: break;
     }
     SetLastError(error);
+    if (strict_on)
+        result = strict_ends(call, result);
     call_ends(call, result);
     return result;
 }
@@ -321,10 +339,11 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
     result WSAAPI watch_##name(WATCH_PARAMS types)                             \
     {                                                                          \
         struct trace_call call;                                                \
+        call.from = __builtin_return_address(0);                               \
         ULONG_PTR w[] = {WORDS types};                                         \
         LONG_PTR value = begins(&call, TRACE_##name, w, sizeof w)              \
                              ? (LONG_PTR)real(VALUES types)                    \
-                             : call.instead;                                    \
+                             : call.instead;                                   \
         return (result)ends(&call, w, value);                                  \
     }
 #define REAL_ws2_32(name)   REAL(name)
@@ -339,6 +358,7 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
     void WSAAPI watch_##name(WATCH_PARAMS types)                               \
     {                                                                          \
         struct trace_call call;                                                \
+        call.from = __builtin_return_address(0);                               \
         ULONG_PTR w[] = {WORDS types};                                         \
         if (begins(&call, TRACE_##name, w, sizeof w))                          \
             REAL_##dll(name)(VALUES types);                                    \
@@ -348,10 +368,11 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
     result WSAAPI watch_##name(void)                                           \
     {                                                                          \
         struct trace_call call;                                                \
+        call.from = __builtin_return_address(0);                               \
         ULONG_PTR w[] = {0};                                                   \
         LONG_PTR value = begins(&call, TRACE_##name, w, sizeof w)              \
                              ? (LONG_PTR)REAL_##dll(name)()                    \
-                             : call.instead;                                    \
+                             : call.instead;                                   \
         return (result)ends(&call, w, value);                                  \
     }
 #include "watch/calls.h"
