@@ -26,9 +26,9 @@ extern bool strict_on;
 bool strict_begins(struct trace_call *call, ULONG_PTR *w);
 LONG_PTR strict_ends(struct trace_call *call, LONG_PTR result);
 
-/* The system is done with this OVERLAPPED and tells a function of the program.
- * Returns the program's own. */
-OVERLAPPED *strict_delivers(OVERLAPPED *ov, const char *how);
+/* The system is done with this OVERLAPPED and tells it by this call, or, NULL, by
+ * calling a function of the program. Returns the program's own. */
+OVERLAPPED *strict_delivers(OVERLAPPED *ov, const struct trace_call *call);
 
 /* Around a function of the program that ran because a wait was alertable. */
 void strict_enters(struct caller *mine);

@@ -364,7 +364,7 @@ static void look_if_inside(const struct strict_sock *s,
 {
     struct strict_spot now = strict_spot_of(call);
     if (s->inside > 0 && call->mine->interrupted == 0)
-        strict_broken(18, s->number, &now, &s->spot, "used",
+        strict_broken(18, s->number, &now, &s->in, "used",
                       "a socket is closed while another thread is in a call on "
                       "it",
                       "that call may go on with another connection");
@@ -419,6 +419,7 @@ static bool begins(struct trace_call *call, ULONG_PTR *w)
         return false;
     if (s != NULL && is_inside(call->id)) {
         s->inside++;
+        s->in = strict_spot_of(call);
         call->inside = true;
     }
     return true;
@@ -536,7 +537,7 @@ static void packets(const struct trace_call *call)
     ULONG count = *(const ULONG *)call->args[3];
     for (ULONG i = 0; i < count; i++)
         entries[i].lpOverlapped =
-            strict_delivers(entries[i].lpOverlapped, watched[call->id].name);
+            strict_delivers(entries[i].lpOverlapped, call);
     AcquireSRWLockExclusive(&strict_lock);
     if (strict_has(16))
         shuffle_packets(entries, count);
@@ -583,7 +584,7 @@ LONG_PTR strict_ends(struct trace_call *call, LONG_PTR result)
         return result;
     call->mine->in_call = call->in_call;
     if (call->id == TRACE_GetQueuedCompletionStatus && *out != NULL)
-        *out = strict_delivers(*out, watched[call->id].name);
+        *out = strict_delivers(*out, call);
     else if (call->id == TRACE_GetQueuedCompletionStatusEx && result != 0)
         packets(call);
     AcquireSRWLockExclusive(&strict_lock);

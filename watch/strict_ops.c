@@ -256,13 +256,13 @@ bool strict_op_begins(struct trace_call *call, ULONG_PTR *w)
 /* ---- its end --------------------------------------------------------------------- */
 
 /* Has the program left it all alone? */
-static bool check(const struct strict_op *op)
+static bool check(const struct strict_op *op, const struct strict_spot *now)
 {
     if (op->spoiled)
         return false; /* is told already */
     if (!is_there(op->theirs, sizeof *op->theirs, true) ||
         memcmp(op->theirs, &op->posted, sizeof op->posted) != 0) {
-        strict_broken(1, op->number, NULL, &op->began, "begun",
+        strict_broken(1, op->number, now, &op->began, "begun",
                       "an OVERLAPPED was changed or freed while its operation "
                       "was in flight",
                       "the result is lost, or written into memory of others");
@@ -271,7 +271,7 @@ static bool check(const struct strict_op *op)
     if (op->state == OP_TOLD)
         return true; /* the buffer was the program's again */
     if (!bufs_are_there(op) || !untouched(op)) {
-        strict_broken(2, op->number, NULL, &op->began, "begun",
+        strict_broken(2, op->number, now, &op->began, "begun",
                       "a buffer was changed or freed while it was in flight",
                       op->id == TRACE_WSASend
                           ? "the client may get the changed bytes"
@@ -282,9 +282,9 @@ static bool check(const struct strict_op *op)
 }
 
 /* The memory is the program's again, with the result in it. */
-static void give_back(struct strict_op *op)
+static void give_back(struct strict_op *op, const struct strict_spot *now)
 {
-    if (!check(op))
+    if (!check(op, now))
         return;
     if (op->state != OP_TOLD && op->id != TRACE_WSASend) {
         size_t len =
@@ -300,9 +300,9 @@ static void give_back(struct strict_op *op)
     op->posted = *op->theirs;
 }
 
-static void over(struct strict_op *op)
+static void over(struct strict_op *op, const struct strict_spot *now)
 {
-    give_back(op);
+    give_back(op, now);
     op->state = OP_OVER;
     if (op->id == TRACE_AcceptEx && op->ov.Internal == 0) {
         struct strict_sock *s = strict_sock_of(op->newcomer);
@@ -320,16 +320,17 @@ static void over(struct strict_op *op)
     op->own.buf = op->saved = NULL;
 }
 
-OVERLAPPED *strict_delivers(OVERLAPPED *ov, const char *how)
+OVERLAPPED *strict_delivers(OVERLAPPED *ov, const struct trace_call *call)
 {
     DWORD error = GetLastError();
+    struct strict_spot now = {0};
+    if (call != NULL)
+        now = strict_spot_of(call);
     AcquireSRWLockExclusive(&strict_lock);
     struct strict_op *op = map_get(&by_own, (ULONG_PTR)ov);
     OVERLAPPED *theirs = op != NULL ? op->theirs : ov;
-    if (op != NULL && op->state != OP_OVER) {
-        op->reaper = (struct strict_spot){.call = how};
-        over(op);
-    }
+    if (op != NULL && op->state != OP_OVER)
+        over(op, call != NULL ? &now : NULL);
     ReleaseSRWLockExclusive(&strict_lock);
     SetLastError(error);
     return theirs;
@@ -349,15 +350,16 @@ static void undo(struct strict_op *op)
 static void tell_done(struct strict_op *op, const struct trace_call *call,
                       bool skips)
 {
+    struct strict_spot now = strict_spot_of(call);
     if (call->id != TRACE_AcceptEx && call->args[3] != 0)
         *(DWORD *)call->args[3] = (DWORD)op->ov.InternalHigh;
     if (op->state == OP_OVER)
         return;
     if (!op->packet || skips) {
-        over(op);
+        over(op, &now);
         return;
     }
-    give_back(op);
+    give_back(op, &now);
     op->state = OP_TOLD;
 }
 
@@ -411,9 +413,9 @@ static void reaped(struct trace_call *call, struct strict_op *op)
     struct strict_spot now = strict_spot_of(call);
     if (op->state == OP_FLYING) {
         if (!op->packet) {
-            over(op);
+            over(op, &now);
         } else {
-            give_back(op);
+            give_back(op, &now);
             op->state = OP_TOLD;
         }
     }

@@ -69,6 +69,7 @@ struct strict_sock {
     HWND window;
     UINT message;
     unsigned inside; /* threads that are in a call that may wait */
+    struct strict_spot in;
     size_t owed_len; /* the first bytes of what a short send has left over */
     char owed[64];
     struct strict_spot spot; /* of closed, reuse, recv_failed, owed or port */

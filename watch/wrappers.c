@@ -32,7 +32,7 @@ static void CALLBACK routine(DWORD error, DWORD len, OVERLAPPED *ov,
                                                                (ULONG_PTR)ov);
     map_remove(routines, (ULONG_PTR)ov);
     if (strict_on)
-        ov = strict_delivers(ov, "the routine");
+        ov = strict_delivers(ov, NULL);
     call_done(ov, len, error);
     strict_enters(mine);
     theirs(error, len, ov, flags);
@@ -176,7 +176,7 @@ static void CALLBACK pool_callback(PTP_CALLBACK_INSTANCE instance, void *arg,
 {
     struct pool_io *one = arg;
     if (strict_on)
-        ov = strict_delivers(ov, "the pool");
+        ov = strict_delivers(ov, NULL);
     call_pool(ov, (DWORD)len, error);
     one->theirs(instance, one->arg, ov, error, len, io);
     call_pool_leaves();

@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
 from suite import (  # noqa: E402
-    BUILD, EXTRAS, MODELS, PATIENCE, ROOT, WINE, Lines, Server, check, expect,
-    expect_match, fail, finish, run)
+    BUILD, EXTRAS, MODELS, PATIENCE, ROOT, WINE, Failed, Lines, Server, check,
+    expect, expect_match, fail, finish, run_cases)
 
 SEEDS = (1, 2, 3)
 RESET = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
@@ -84,6 +84,9 @@ def visit(port, together):
     for number, client in enumerate(clients):
         for size in (1, 1000, 100_000):
             echo(client, bytes_of(number, size))
+        if together == 1:
+            client.close()
+            return
     for number, client in enumerate(clients):
         if number % 3 == 0:
             half_close(client, bytes_of(number, 5000))
@@ -92,8 +95,7 @@ def visit(port, together):
             reset(client)
         else:
             client.close()
-    half_close(connect(port), bytes_of(seed := together, 300_000)
-               if together > 1 else bytes_of(seed, 5000))
+    half_close(connect(port), bytes_of(together, 5000))
 
 
 def reports(text):
@@ -122,6 +124,160 @@ def case_kept(model, seed):
         fail(text)
 
 
+# ---- those that break one -------------------------------------------------------
+
+WRONG = BUILD / "tests" / "wrong.exe"
+SOURCE = ROOT / "tests" / "servers" / "strict" / "wrong" / "wrong.c"
+
+
+def line_of(mark):
+    """The line of the source that follows this comment."""
+    lines = SOURCE.read_text(encoding="ascii").splitlines()
+    found = [number for number, line in enumerate(lines, 2)
+             if line.strip() == f"/* {mark} */"]
+    if len(found) != 1:
+        fail(f"{mark!r} stands in lines {found} of {SOURCE.name}")
+    return found[0]
+
+
+def send_lines(client):
+    """More than one at a time; until the server goes."""
+    try:
+        for number in range(40):
+            client.sendall(bytes_of(number, 1000))
+            if not client.recv(1000):
+                return
+    except OSError:
+        pass
+
+
+def send_and_reset(client):
+    """A reset would take the byte with it, if that had not been received yet."""
+    client.sendall(b"a")
+    expect("received", client.recv(1), b"r")
+    reset(client)
+
+
+# A mistake: its rule, where it is made, where it began, and what the client does.
+MISTAKES = {
+    "reused": (1, "S1 reused", "asked", None),
+    "overwritten": (1, "reaped", "asked", b"ab"),
+    "filled": (2, "reaped", "asked", b"ab"),
+    "peeked": (2, "S2 peeked", "asked", b"ab"),
+    "refilled": (2, "reaped", "S2 refilled", None),
+    "closed_early": (3, "S3 closed", "asked", None),
+    "half_accepted": (4, "S4 shut", "S4 accepted", b"a"),
+    "reaped_twice": (7, "reaped", "reaped", b"ab"),
+    "done_inline": (7, "S7 inline", "S7 inline", None),
+    "packet_posted": (7, "S7 posted", "S7 asked", None),
+    "stale_count": (8, "S8 sent", "S8 failed", send_and_reset),
+    "rest_lost": (9, "S9 sent", "S9 sent", send_lines),
+    "no_patience": (10, "S10 closed", None, send_lines),
+    "in_routine": (12, "S12 recv", None, b"ab"),
+    "thread_gone": (13, None, "asked", None),
+    "after_close": (14, "S14 recv", "S14 closed", None),
+    "stale_message": (14, "S14 recv by message", "S14 closed by message", b"ab"),
+    "too_many": (17, "S17 many", None, None),
+    "no_sets": (17, "S17 none", None, None),
+    "closed_elsewhere": (18, "S18 closed", "S18 recv", None),
+    "option_late": (19, "S19 late", None, None),
+    "port_shared": (19, "S19 listen", "S19 shared", None),
+    "flags_unset": (19, "asked", None, None),
+    "joined_twice": (19, "S19 again", "S19 joined", None),
+}
+
+
+def run_wrong(name, options, act):
+    """What it says on standard error, and what its client has received."""
+    with subprocess.Popen([str(WINE), str(WRONG), name, options], cwd=ROOT,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        try:
+            output = Lines(process.stdout)
+            line = output.read()
+            if not line or not line.startswith("port "):
+                fail(f"{line!r} is no port")
+            got = b""
+            with connect(int(line.split()[1])) as client:
+                if callable(act):
+                    act(client)
+                else:
+                    client.sendall(act or b"")
+                    got = everything(client)
+            text = process.stderr.read().decode().replace("\r\n", "\n")
+            expect("its exit status", process.wait(PATIENCE), 0)
+        finally:
+            process.kill()
+    return text, got
+
+
+def everything(client):
+    got = b""
+    try:
+        while piece := client.recv(65536):
+            got += piece
+    except ConnectionResetError:
+        got += b"RESET"
+    return got
+
+
+def case_told(name, seed):
+    rule, where, before, act = MISTAKES[name]
+    text, _ = run_wrong(name, f"seed={seed}", act)
+    rules = {int(number) for number in re.findall(r"(?m)^strict: S(\d+)", text)}
+    if rules != {rule}:
+        fail(f"not S{rule} alone:\n{text}")
+    places = {int(number) for number in re.findall(r" at \S+wrong\.c:(\d+) in",
+                                                   text)}
+    wanted = {line_of(mark) for mark in (where, before) if mark}
+    if places != wanted:
+        fail(f"not the lines {wanted}:\n{text}")
+    expect_match("the last line", text, rf"(?m)^strict: \d+ rules broken: S{rule} x\d+$")
+
+
+# ---- what Windows may do ---------------------------------------------------------
+
+def lines_echoed(client):
+    count = 0
+    try:
+        for number in range(20):
+            client.sendall(bytes_of(number, 500))
+            receive(client, 500)
+            count += 1
+    except (OSError, Failed):
+        pass
+    return count
+
+
+def case_pending_is_told():
+    """A send that is done at once is told as pending, which is no error."""
+    told = []
+    for options in ("S3", "S6"):
+        run_wrong("impatient", options,
+                  lambda client: told.append(lines_echoed(client)))
+    if told[0] != 20 or told[1] == 20:
+        fail(f"echoed without and with S6: {told}")
+
+
+def case_packets_come_in_any_order():
+    _, plain = run_wrong("in_order", "S3", b"abcdefgh")
+    expect("without S16", plain, b"bcdefgh")
+    for seed in range(1, 6):
+        _, got = run_wrong("in_order", f"S16,seed={seed}", b"abcdefgh")
+        expect("bytes", sorted(got), sorted(b"bcdefgh"))
+        if got != plain:
+            return
+    fail("always in order")
+
+
+def case_same_seed_same_choices():
+    first, again, other = (run_wrong("rest_lost", f"S9,{seed}", send_lines)[0]
+                           for seed in (5, 5, 6))
+    expect("reports", again, first)
+    if other == first.replace("seed 5", "seed 6"):
+        fail(f"two seeds, one course:\n{first}")
+
+
 # ---- main --------------------------------------------------------------------
 
 def main():
@@ -131,6 +287,12 @@ def main():
             for seed in SEEDS:
                 with check(f"{word} keeps the rules, seed {seed}"):
                     case_kept(word, seed)
+    for name, mistake in MISTAKES.items() if "wrong" in words else ():
+        with check(f"S{mistake[0]}: {name.replace('_', ' ')}"):
+            for seed in SEEDS:
+                case_told(name, seed)
+    if "wrong" in words:
+        run_cases("strict", globals(), ("pending", "order", "seed"))
     finish()
 
 
