@@ -5,19 +5,21 @@ several seeds; and of each wrong server its one mistake is told, at its line.
     tests/servers/strict/strict.py [MODEL...|wrong]
 """
 
+import os
 import random
 import re
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
 from suite import (  # noqa: E402
     BUILD, EXTRAS, MODELS, PATIENCE, ROOT, WINE, Failed, Lines, Server, check,
-    expect, expect_match, fail, finish, run_cases)
+    expect, expect_match, fail, finish, run, run_cases)
 
 SEEDS = (1, 2, 3)
 RESET = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
@@ -187,9 +189,10 @@ MISTAKES = {
 }
 
 
-def run_wrong(name, options, act):
+def run_wrong(name, options, act, command=None, env=None):
     """What it says on standard error, and what its client has received."""
-    with subprocess.Popen([str(WINE), str(WRONG), name, options], cwd=ROOT,
+    words = [WINE, *(command or (WRONG, name, options))]
+    with subprocess.Popen([str(word) for word in words], cwd=ROOT, env=env,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as process:
         try:
@@ -270,6 +273,55 @@ def case_packets_come_in_any_order():
     fail("always in order")
 
 
+STUDENT = r"""
+#include <winsock2.h>
+#include <stdio.h>
+
+int main(void)
+{
+    struct sockaddr_in here = {.sin_family = AF_INET};
+    int len = sizeof here;
+    WSADATA data;
+    char byte;
+    WSAStartup(MAKEWORD(2, 2), &data);
+    SOCKET sock = socket(AF_INET, SOCK_STREAM, 0);
+    bind(sock, (struct sockaddr *)&here, sizeof here);
+    listen(sock, 1);
+    getsockname(sock, (struct sockaddr *)&here, &len);
+    printf("port %u\n", ntohs(here.sin_port));
+    fflush(stdout);
+    SOCKET client = accept(sock, NULL, NULL);
+    closesocket(client);
+    recv(client, &byte, 1, 0);
+    closesocket(sock);
+    WSACleanup();
+    return 0;
+}
+"""
+
+
+def case_any_program_by_its_environment():
+    """Linked with libwatch.a, its source untouched."""
+    run(["make", "-s", "-f", "Makefile.mingw", "build/libwatch.a"])
+    with tempfile.TemporaryDirectory() as folder:
+        source, exe = Path(folder, "student.c"), Path(folder, "student.exe")
+        source.write_text(STUDENT)
+        run(["x86_64-w64-mingw32-gcc", "-g", source, "build/libwatch.a",
+             "-lws2_32", "-o", exe])
+        for watch, told in (("off", None), ("strict", "S14 #1"),
+                            ("strict:seed=3,S3", "no rule broken"),
+                            ("strict:3,S14", "S14 #1")):
+            text, _ = run_wrong(None, None, None, [exe],
+                                dict(os.environ, WATCH=watch))
+            if told is None:
+                expect("said", text, "")
+            else:
+                expect_match(watch, text, rf"(?m)^strict: {told}\b")
+        for watch in ("strict:S0", "strict:S22", "strict:x", "strictly",
+                      "strict:seed=", "strict:1;2"):
+            run([WINE, exe], status=2, env=dict(os.environ, WATCH=watch))
+
+
 def case_same_seed_same_choices():
     first, again, other = (run_wrong("rest_lost", f"S9,{seed}", send_lines)[0]
                            for seed in (5, 5, 6))
@@ -292,7 +344,7 @@ def main():
             for seed in SEEDS:
                 case_told(name, seed)
     if "wrong" in words:
-        run_cases("strict", globals(), ("pending", "order", "seed"))
+        run_cases("strict", globals(), ("pending", "order", "seed", "program"))
     finish()
 
 
