@@ -157,7 +157,8 @@ struct strict_sock *strict_sock_new(ULONG_PTR sock)
 {
     struct strict_sock *s = strict_sock_of(sock);
     if (s != NULL)
-        *s = (struct strict_sock){.sock = sock, .ops = s->ops};
+        *s = (struct strict_sock){
+            .sock = sock, .ops = s->ops, .ahead = s->ahead};
     return s;
 }
 

@@ -154,17 +154,21 @@ static void sent(struct strict_sock *s, const struct trace_call *call,
 
 /* A look at the first byte makes Windows signal FD_READ once more. So the program
  * will hear of what it is told to wait for. */
-static void look_at_recv(struct strict_sock *s, struct trace_call *call,
+static bool look_at_recv(struct strict_sock *s, struct trace_call *call,
                          ULONG_PTR *w)
 {
+    call->mine->close_told = 0;
+    if (strict_ahead(s, call))
+        return false;
     call->refuses = s->non_blocking && !s->refused[0] && (int)w[2] > 0 &&
                     (int)w[3] == 0 && strict_chance(10, s, 8);
     s->refused[0] = call->refuses;
     if (!call->refuses)
-        return;
+        return true;
     w[1] = (ULONG_PTR)call->text;
     w[2] = 1;
     w[3] = MSG_PEEK;
+    return true;
 }
 
 static LONG_PTR received(struct trace_call *call, LONG_PTR result)
@@ -387,7 +391,7 @@ static bool looked_at(struct strict_sock *s, struct trace_call *call,
     if (!look_if_half(s, call))
         return false;
     switch (call->id) {
-    case TRACE_recv: look_at_recv(s, call, w); return true;
+    case TRACE_recv: return look_at_recv(s, call, w);
     case TRACE_send: return look_at_send(s, call, w);
     case TRACE_accept: return look_at_accept(s, call);
     case TRACE_setsockopt: return look_at_option(s, call);
@@ -399,6 +403,7 @@ static bool looked_at(struct strict_sock *s, struct trace_call *call,
     case TRACE_CancelIoEx: strict_op_asked(call, w); return true;
     case TRACE_closesocket:
         look_if_inside(s, call);
+        strict_look_at_close(s, call);
         call->resets = strict_op_closes(s, call);
         return true;
     default: return true;
@@ -457,6 +462,8 @@ static void accepted(const struct trace_call *call, SOCKET sock)
     s->registered = from->registered;
     s->window = from->window;
     s->message = from->message;
+    s->event = from->event;
+    s->mask = from->mask;
     strict_newcomer(s);
 }
 
@@ -466,6 +473,8 @@ static void registered(struct strict_sock *s, const ULONG_PTR *args, bool async)
     s->registered = async ? args[3] != 0 : args[1] != 0 && args[2] != 0;
     s->window = async && args[3] != 0 ? (HWND)args[1] : NULL;
     s->message = (UINT)args[2];
+    s->event = async ? NULL : (HANDLE)args[1];
+    s->mask = (long)args[async ? 3 : 2];
 }
 
 static void closed(struct strict_sock *s, const struct trace_call *call)
@@ -474,6 +483,7 @@ static void closed(struct strict_sock *s, const struct trace_call *call)
     UINT message = s->message;
     s->closed = true;
     s->half = false;
+    s->ahead_len = 0;
     s->window = NULL;
     s->spot = strict_spot_of(call);
     if (window != NULL && strict_chance(14, s, 2))
@@ -568,6 +578,18 @@ static LONG_PTR ends(struct trace_call *call, LONG_PTR result)
             sent(s, call, result);
         return result;
     case TRACE_recv: return received(call, result);
+    case TRACE_WSAEnumNetworkEvents:
+        if (s != NULL && result == 0)
+            strict_told_events(s, call);
+        return result;
+    case TRACE_GetMessageW:
+        call->mine->close_told = 0;
+        if (result > 0)
+            strict_told_message(call);
+        return result;
+    case TRACE_WSAWaitForMultipleEvents:
+        call->mine->close_told = 0;
+        return result;
     case TRACE_select:
         for (int i = 1; i <= 3 && strict_has(16); i++)
             shuffle_set((fd_set *)call->args[i]);

@@ -67,6 +67,13 @@ struct strict_sock {
     bool refused[2];  /* recv(), send(): the last one had to wait, by us */
     bool recv_failed; /* told by WSAGetOverlappedResult() */
     HWND window;
+    HANDLE event;
+    long mask;
+    bool close_told; /* FD_CLOSE, by us */
+    char *ahead;     /* what the program has not asked for yet */
+    size_t ahead_len;
+    size_t ahead_at;
+    int ahead_error; /* and what came then */
     UINT message;
     unsigned inside; /* threads that are in a call that may wait */
     struct strict_spot in;
@@ -105,6 +112,12 @@ void strict_newcomer(struct strict_sock *s);
 
 /* The rules of calls; without the lock. */
 bool strict_call_begins(struct trace_call *call, ULONG_PTR *w);
+
+/* What is told of sockets. */
+bool strict_ahead(struct strict_sock *s, struct trace_call *call);
+void strict_told_events(struct strict_sock *s, struct trace_call *call);
+void strict_told_message(struct trace_call *call);
+void strict_look_at_close(struct strict_sock *s, const struct trace_call *call);
 
 /* The rules of operations. */
 bool strict_op_begins(struct trace_call *call, ULONG_PTR *w);

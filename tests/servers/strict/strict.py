@@ -153,6 +153,13 @@ def send_lines(client):
         pass
 
 
+def send_and_shut(client):
+    """All of it is there when it is read, or the end is told after it."""
+    client.sendall(b"0123456789" * 100)
+    client.shutdown(socket.SHUT_WR)
+    everything(client)
+
+
 def send_and_reset(client):
     """A reset would take the byte with it, if that had not been received yet."""
     client.sendall(b"a")
@@ -169,6 +176,7 @@ MISTAKES = {
     "refilled": (2, "reaped", "S2 refilled", None),
     "closed_early": (3, "S3 closed", "asked", None),
     "half_accepted": (4, "S4 shut", "S4 accepted", b"a"),
+    "close_at_once": (5, "S5 closed", "S5 told", send_and_shut),
     "reaped_twice": (7, "reaped", "reaped", b"ab"),
     "done_inline": (7, "S7 inline", "S7 inline", None),
     "packet_posted": (7, "S7 posted", "S7 asked", None),

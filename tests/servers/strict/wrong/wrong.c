@@ -221,6 +221,26 @@ static void stale_count(void)
     send(client, io.buf, (int)len, 0);
 }
 
+/* ---- S5 ------------------------------------------------------------------------ */
+
+/* The end is not told after the last byte. */
+static void close_at_once(void)
+{
+    WSAEVENT event = WSACreateEvent();
+    WSANETWORKEVENTS told = {0};
+    WSAEventSelect(client, event, FD_READ | FD_CLOSE);
+    while ((told.lNetworkEvents & FD_CLOSE) == 0) {
+        WSAWaitForMultipleEvents(1, &event, FALSE, WSA_INFINITE, FALSE);
+        /* S5 told */
+        WSAEnumNetworkEvents(client, event, &told);
+        if (told.lNetworkEvents == FD_READ)
+            recv(client, io.buf, 1, 0);
+    }
+    /* S5 closed */
+    closesocket(client);
+    client = INVALID_SOCKET;
+}
+
 /* ---- S9, S10 ------------------------------------------------------------------- */
 
 static void wait_for(SOCKET sock)
@@ -440,6 +460,7 @@ static const struct variant {
     {"peeked", peeked, false},
     {"refilled", refilled, false},
     {"closed_early", closed_early, false},
+    {"close_at_once", close_at_once, false},
     {"half_accepted", half_accepted, true},
     {"impatient", impatient, false},
     {"reaped_twice", reaped_twice, false},
