@@ -171,8 +171,16 @@ static bool look_at_recv(struct strict_sock *s, struct trace_call *call,
     return true;
 }
 
-static LONG_PTR received(struct trace_call *call, LONG_PTR result)
+/* S11: after a reset that came while nobody received, Wine tells a plain end. */
+static LONG_PTR received(const struct strict_sock *s, struct trace_call *call,
+                         LONG_PTR result)
 {
+    if (result == 0 && (int)call->args[2] > 0 && s != NULL && !s->shut &&
+        strict_has(11) && REAL(send)(s->sock, "", 0, 0) == SOCKET_ERROR &&
+        WSAGetLastError() != WSAEWOULDBLOCK) {
+        WSASetLastError(WSAECONNRESET);
+        return SOCKET_ERROR;
+    }
     if (!call->refuses || result <= 0)
         return result;
     call->mine->refused = call->args[0];
@@ -503,6 +511,7 @@ static void learn(struct strict_sock *s, const struct trace_call *call)
     case TRACE_WSAEventSelect: registered(s, args, false); break;
     case TRACE_bind: s->bound = true; break;
     case TRACE_closesocket: closed(s, call); break;
+    case TRACE_shutdown: s->shut = s->shut || (int)args[1] != SD_RECEIVE; break;
     case TRACE_CreateThreadpoolIo: s->port = true; break;
     case TRACE_CreateIoCompletionPort:
         s->port = true;
@@ -577,7 +586,7 @@ static LONG_PTR ends(struct trace_call *call, LONG_PTR result)
         if (s != NULL)
             sent(s, call, result);
         return result;
-    case TRACE_recv: return received(call, result);
+    case TRACE_recv: return received(s, call, result);
     case TRACE_WSAEnumNetworkEvents:
         if (s != NULL && result == 0)
             strict_told_events(s, call);

@@ -19,6 +19,7 @@
 static struct map by_theirs;    /* the program's OVERLAPPED -> strict_op */
 static struct map by_own;       /* the system's -> strict_op */
 static struct strict_op *limbo; /* of sockets that have been closed */
+static struct strict_op *dead;
 static unsigned char next_poison;
 
 /* ---- memory ------------------------------------------------------------------ */
@@ -97,14 +98,25 @@ static bool untouched(const struct strict_op *op)
 
 /* ---- an operation -------------------------------------------------------------- */
 
+/* Freed later: who has been holding it may still look at it. */
 static void release(struct strict_op *op)
 {
     if (--op->held > 0)
         return;
-    free(op->bufs);
-    free(op->own.buf);
-    free(op->saved);
-    free(op);
+    op->next = dead;
+    dead = op;
+}
+
+static void bury(void)
+{
+    while (dead != NULL) {
+        struct strict_op *op = dead;
+        dead = op->next;
+        free(op->bufs);
+        free(op->own.buf);
+        free(op->saved);
+        free(op);
+    }
 }
 
 static void unlink_op(struct strict_op *op)
@@ -225,6 +237,7 @@ bool strict_op_begins(struct trace_call *call, ULONG_PTR *w)
     int which = watched[call->id].operation;
     OVERLAPPED *theirs = (OVERLAPPED *)w[which];
     struct strict_spot now = strict_spot_of(call);
+    bury();
     if (theirs == NULL)
         return true;
     struct strict_op *before = map_get(&by_theirs, (ULONG_PTR)theirs);

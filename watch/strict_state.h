@@ -69,6 +69,7 @@ struct strict_sock {
     HWND window;
     HANDLE event;
     long mask;
+    bool shut;       /* by the program, for sending */
     bool close_told; /* FD_CLOSE, by us */
     char *ahead;     /* what the program has not asked for yet */
     size_t ahead_len;

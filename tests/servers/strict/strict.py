@@ -260,6 +260,22 @@ def lines_echoed(client):
     return count
 
 
+def ends_of_idle(options):
+    """What select says of a client that resets while nothing is asked of it."""
+    with Server("select", f"--strict={options}") as server:
+        client = connect(server.port)
+        echo(client, b"hello")
+        reset(client)
+        half_close(connect(server.port), b"it has been told of the first")
+        lines = server.stop()
+    return [line for line in lines if line.startswith("#1 ")][-1]
+
+
+def case_reset_of_an_idle_client():
+    expect_match("without S11", ends_of_idle("S3"), "^#1 closed, 5 bytes$")
+    expect_match("with S11", ends_of_idle("S11"), "WSAECONNRESET")
+
+
 def case_pending_is_told():
     """A send that is done at once is told as pending, which is no error."""
     told = []
@@ -352,7 +368,7 @@ def main():
             for seed in SEEDS:
                 case_told(name, seed)
     if "wrong" in words:
-        run_cases("strict", globals(), ("pending", "order", "seed", "program"))
+        run_cases("strict", globals(), ("pending", "order", "seed", "program", "idle"))
     finish()
 
 

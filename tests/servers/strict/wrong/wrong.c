@@ -107,12 +107,12 @@ static void peeked(void)
 
 static void refilled(void)
 {
-    for (char next = 'a'; next < 'p'; next++) {
+    for (int i = 1; i < 16; i++) {
         get_ready();
         io.room.len = 10;
         /* S2 refilled */
         WSASend(client, &io.room, 1, NULL, 0, &io.ov, NULL);
-        io.buf[0] = next;
+        io.buf[0] = (char)i;
         reap();
     }
 }
