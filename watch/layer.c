@@ -513,11 +513,11 @@ void call_begins(struct trace_call *t, enum trace_id id)
         t->source = t->mine->source;
         t->mine->here = (struct trace_place){0};
         t->mine->source = NULL;
-    }
-    if (trace_on) {
-        memset(t->out, 0, sizeof t->out);
-        t->text_len = 0;
-        record_begin(t);
+        if (trace_on) {
+            memset(t->out, 0, sizeof t->out);
+            t->text_len = 0;
+            record_begin(t);
+        }
     }
     look_at_socket(id, t->args);
     SetLastError(error);

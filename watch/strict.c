@@ -138,9 +138,14 @@ bool strict_chance(int rule, struct strict_sock *s, unsigned of)
 
 /* ---- sockets --------------------------------------------------------------- */
 
+struct strict_sock *strict_sock_known(ULONG_PTR sock)
+{
+    return sock != INVALID_SOCKET ? map_get(&socks, sock) : NULL;
+}
+
 struct strict_sock *strict_sock_of(ULONG_PTR sock)
 {
-    struct strict_sock *s = map_get(&socks, sock);
+    struct strict_sock *s = strict_sock_known(sock);
     if (s != NULL || sock == INVALID_SOCKET)
         return s;
     s = calloc(1, sizeof *s);

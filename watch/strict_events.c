@@ -95,14 +95,10 @@ void strict_told_events(struct strict_sock *s, struct trace_call *call)
 void strict_told_message(struct trace_call *call)
 {
     MSG *message = (MSG *)call->args[0];
-    struct strict_sock *s = NULL;
-    size_t at = 0;
-    do
-        s = strict_sock_next(&at);
-    while (s != NULL &&
-           (s->sock != message->wParam || s->window != message->hwnd ||
-            s->window == NULL || s->message != message->message));
-    if (s == NULL || s->closed || WSAGETSELECTERROR(message->lParam) != 0)
+    struct strict_sock *s = strict_sock_known(message->wParam);
+    if (s == NULL || s->closed || s->window == NULL ||
+        s->window != message->hwnd || s->message != message->message ||
+        WSAGETSELECTERROR(message->lParam) != 0)
         return;
     if (WSAGETSELECTEVENT(message->lParam) == FD_CLOSE && s->close_told) {
         message->message = WM_NULL;

@@ -232,6 +232,13 @@ static void reused(struct strict_op *before, const struct strict_spot *now)
     map_remove(&by_theirs, (ULONG_PTR)before->theirs);
 }
 
+/* Its socket has been closed and it has ended, and nobody will ask. */
+static bool is_done_unasked(const struct strict_op *op)
+{
+    return op->sock == INVALID_SOCKET && !op->packet &&
+           op->ov.Internal != (ULONG_PTR)STATUS_PENDING;
+}
+
 bool strict_op_begins(struct trace_call *call, ULONG_PTR *w)
 {
     int which = watched[call->id].operation;
@@ -241,7 +248,7 @@ bool strict_op_begins(struct trace_call *call, ULONG_PTR *w)
     if (theirs == NULL)
         return true;
     struct strict_op *before = map_get(&by_theirs, (ULONG_PTR)theirs);
-    if (before != NULL && before->state == OP_OVER)
+    if (before != NULL && (before->state == OP_OVER || is_done_unasked(before)))
         forget(before);
     else if (before != NULL)
         reused(before, &now);

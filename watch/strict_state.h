@@ -89,6 +89,8 @@ extern SRWLOCK strict_lock;
 /* What is known of a socket; made when it is not there. NULL: no memory. Under
  * strict_lock, as all that follows. */
 struct strict_sock *strict_sock_of(ULONG_PTR sock);
+/* The same, but it is not made. */
+struct strict_sock *strict_sock_known(ULONG_PTR sock);
 /* The value belongs to a new socket. */
 struct strict_sock *strict_sock_new(ULONG_PTR sock);
 /* Go on with each socket there is, from *at = 0; NULL at the end. */

@@ -34,9 +34,11 @@ static void CALLBACK routine(DWORD error, DWORD len, OVERLAPPED *ov,
     if (strict_on)
         ov = strict_delivers(ov, NULL);
     call_done(ov, len, error);
-    strict_enters(mine);
+    if (strict_on)
+        strict_enters(mine);
     theirs(error, len, ov, flags);
-    strict_leaves(mine);
+    if (strict_on)
+        strict_leaves(mine);
 }
 
 static void routine_put(struct trace_call *call, ULONG_PTR *w)
@@ -69,10 +71,10 @@ static void CALLBACK apc(ULONG_PTR arg)
     free((struct apc *)arg);
     call_apc(apc.source);
     struct caller *mine = caller_mine();
-    if (mine != NULL)
+    if (strict_on && mine != NULL)
         strict_enters(mine);
     apc.theirs(apc.arg);
-    if (mine != NULL)
+    if (strict_on && mine != NULL)
         strict_leaves(mine);
 }
 
