@@ -75,18 +75,33 @@ bool strict_ahead(struct strict_sock *s, struct trace_call *call)
     return true;
 }
 
+static void told(WSANETWORKEVENTS *events, int bit)
+{
+    events->lNetworkEvents |= 1L << bit;
+    events->iErrorCode[bit] = 0;
+}
+
+/* S10: what is not told has no error either; whatever stands there is old. */
+static void fill_unset(WSANETWORKEVENTS *events)
+{
+    for (int bit = 0; bit < FD_MAX_EVENTS; bit++) {
+        if (strict_has(10) && (events->lNetworkEvents >> bit & 1) == 0)
+            events->iErrorCode[bit] = WSAEFAULT;
+    }
+}
+
 void strict_told_events(struct strict_sock *s, struct trace_call *call)
 {
     WSANETWORKEVENTS *events = (WSANETWORKEVENTS *)call->args[2];
     if (s->close_told)
         events->lNetworkEvents &= ~FD_CLOSE;
     if (s->ahead_len > 0)
-        events->lNetworkEvents |= FD_READ;
+        told(events, FD_READ_BIT);
+    fill_unset(events);
     if ((events->lNetworkEvents & (FD_READ | FD_CLOSE)) != FD_READ ||
         s->close_told || !read_ahead(s))
         return;
-    events->lNetworkEvents |= FD_CLOSE;
-    events->iErrorCode[FD_CLOSE_BIT] = 0;
+    told(events, FD_CLOSE_BIT);
     s->close_told = true;
     s->spot = strict_spot_of(call);
     call->mine->close_told = s->sock;

@@ -536,7 +536,7 @@ bool strict_op_closes(struct strict_sock *s, const struct trace_call *call)
             limbo->prev = op;
         limbo = op;
     }
-    return reset;
+    return reset && strict_has(3);
 }
 
 const struct strict_op *strict_op_at(const struct strict_sock *s,

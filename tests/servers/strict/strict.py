@@ -160,6 +160,13 @@ def send_and_shut(client):
     everything(client)
 
 
+def send_when_told(client):
+    """The memory has been freed by then."""
+    expect("received", client.recv(1), b"r")
+    client.sendall(b"ab")
+    everything(client)
+
+
 def send_and_reset(client):
     """A reset would take the byte with it, if that had not been received yet."""
     client.sendall(b"a")
@@ -171,6 +178,7 @@ def send_and_reset(client):
 MISTAKES = {
     "reused": (1, "S1 reused", "asked", None),
     "overwritten": (1, "reaped", "asked", b"ab"),
+    "freed": (1, "S1 told", "S1 lent", send_when_told),
     "filled": (2, "reaped", "asked", b"ab"),
     "peeked": (2, "S2 peeked", "asked", b"ab"),
     "refilled": (2, "reaped", "S2 refilled", None),
@@ -286,6 +294,20 @@ def case_pending_is_told():
         fail(f"echoed without and with S6: {told}")
 
 
+def case_reset_of_whom_is_closed_early():
+    for options, seen in (("S1", b""), ("S3", b"RESET")):
+        _, got = run_wrong("closed_early", options, None)
+        expect(f"the client of {options}", got, seen)
+
+
+def case_errors_of_nothing_are_old():
+    told = []
+    for options in ("S3", "S10"):
+        run_wrong("errors_of_nothing", options,
+                  lambda client: told.append(lines_echoed(client)))
+    expect("echoed without and with S10", told, [20, 0])
+
+
 def case_packets_come_in_any_order():
     _, plain = run_wrong("in_order", "S3", b"abcdefgh")
     expect("without S16", plain, b"bcdefgh")
@@ -368,7 +390,7 @@ def main():
             for seed in SEEDS:
                 case_told(name, seed)
     if "wrong" in words:
-        run_cases("strict", globals(), ("pending", "order", "seed", "program", "idle"))
+        run_cases("strict", globals(), ("pending", "order", "seed", "program", "reset of", "errors"))
     finish()
 
 

@@ -90,6 +90,25 @@ static void overwritten(void)
     reap();
 }
 
+/* Freed as soon as it is asked for, and told by a port. */
+static void freed(void)
+{
+    HANDLE port = CreateIoCompletionPort((HANDLE)client, NULL, 0, 0);
+    struct io *mine = calloc(1, sizeof *mine);
+    DWORD len = 0;
+    ULONG_PTR key = 0;
+    OVERLAPPED *ov = NULL;
+    if (mine == NULL)
+        die_call("calloc", ERROR_NOT_ENOUGH_MEMORY);
+    mine->room = (WSABUF){sizeof mine->buf, mine->buf};
+    /* S1 lent */
+    WSARecv(client, &mine->room, 1, NULL, &io.flags, &mine->ov, NULL);
+    free(mine);
+    send(client, "r", 1, 0);
+    /* S1 told */
+    GetQueuedCompletionStatus(port, &len, &key, &ov, INFINITE);
+}
+
 static void filled(void)
 {
     ask();
@@ -239,6 +258,23 @@ static void close_at_once(void)
     /* S5 closed */
     closesocket(client);
     client = INVALID_SOCKET;
+}
+
+/* It looks at errors of what has not happened. */
+static void errors_of_nothing(void)
+{
+    WSAEVENT event = WSACreateEvent();
+    WSANETWORKEVENTS told = {0};
+    WSAEventSelect(client, event, FD_READ | FD_CLOSE);
+    do {
+        WSAWaitForMultipleEvents(1, &event, FALSE, WSA_INFINITE, FALSE);
+        WSAEnumNetworkEvents(client, event, &told);
+        if (told.iErrorCode[FD_CLOSE_BIT] != 0)
+            return;
+        int len = recv(client, io.buf, sizeof io.buf, 0);
+        if (len > 0)
+            send(client, io.buf, len, 0);
+    } while ((told.lNetworkEvents & FD_CLOSE) == 0);
 }
 
 /* ---- S9, S10 ------------------------------------------------------------------- */
@@ -456,6 +492,7 @@ static const struct variant {
 } variants[] = {
     {"reused", reused, false},
     {"overwritten", overwritten, false},
+    {"freed", freed, false},
     {"filled", filled, false},
     {"peeked", peeked, false},
     {"refilled", refilled, false},
@@ -467,6 +504,7 @@ static const struct variant {
     {"done_inline", done_inline, false},
     {"packet_posted", packet_posted, false},
     {"stale_count", stale_count, false},
+    {"errors_of_nothing", errors_of_nothing, false},
     {"rest_lost", rest_lost, false},
     {"no_patience", no_patience, false},
     {"in_routine", in_routine, false},
