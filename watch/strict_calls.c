@@ -319,7 +319,7 @@ static bool look_at_wait(struct trace_call *call)
         strict_broken(17, 0, &now, NULL, "",
                       "a wait for no event, or for more than 64",
                       "the call fails with WSA_INVALID_PARAMETER");
-        return refuse(call, (DWORD)WSA_WAIT_FAILED, WSA_INVALID_PARAMETER);
+        return refuse(call, (LONG_PTR)WSA_WAIT_FAILED, WSA_INVALID_PARAMETER);
     }
     return true;
 }
