@@ -161,8 +161,8 @@ def send_and_shut(client):
 
 
 def send_when_told(client):
-    """The memory has been freed by then."""
-    expect("received", client.recv(1), b"r")
+    """The operation is in flight by then, and the mistake is made."""
+    receive(client, 1)
     client.sendall(b"ab")
     everything(client)
 
@@ -177,10 +177,10 @@ def send_and_reset(client):
 # A mistake: its rule, where it is made, where it began, and what the client does.
 MISTAKES = {
     "reused": (1, "S1 reused", "asked", None),
-    "overwritten": (1, "reaped", "asked", b"ab"),
+    "overwritten": (1, "reaped", "asked", send_when_told),
     "freed": (1, "S1 told", "S1 lent", send_when_told),
-    "filled": (2, "reaped", "asked", b"ab"),
-    "peeked": (2, "S2 peeked", "asked", b"ab"),
+    "filled": (2, "reaped", "asked", send_when_told),
+    "peeked": (2, "S2 peeked", "asked", send_when_told),
     "refilled": (2, "reaped", "S2 refilled", None),
     "closed_early": (3, "S3 closed", "asked", None),
     "half_accepted": (4, "S4 shut", "S4 accepted", b"a"),

@@ -87,6 +87,7 @@ static void overwritten(void)
 {
     ask();
     io.ov.Offset = 1;
+    send(client, "r", 1, 0);
     reap();
 }
 
@@ -113,6 +114,7 @@ static void filled(void)
 {
     ask();
     io.buf[3] = 'x';
+    send(client, "r", 1, 0);
     reap();
 }
 
