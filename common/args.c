@@ -188,6 +188,11 @@ static char **read_option(const struct program *program,
     if (option != NULL && option->refused != NULL)
         args_error("%.*s does not apply: %s", given.len, given.text,
                    option->refused);
+    if (option != NULL && option->optional) {
+        static char none[] = "";
+        read_value(option, given, equals != NULL ? equals + 1 : none);
+        return argv + 1;
+    }
     if (option != NULL && option->read != NULL) {
         read_value(option, given, equals != NULL ? equals + 1 : argv[1]);
         return argv + (equals != NULL ? 1 : 2);
@@ -241,6 +246,9 @@ static const char *help_for(const struct model *model)
         "      --trace-file F   keep the calls in F: .json for Perfetto "
         "and\n"
         "                       chrome://tracing, .jsonl for programs\n"
+        "      --strict[=SEED]  keep to Windows' rules, and report who breaks "
+        "one;\n"
+        "                       or =S3,S6: only these rules\n"
         "  -h, --help, -?, /?   this text\n"
         "      --version        the version\n\n"
         "Ctrl+C stops the server, a second Ctrl+C at once.\n"
@@ -314,6 +322,8 @@ struct args args_parse(const struct model *model, int argc, char **argv)
         {NULL, "--trace", .out = &args.trace, .refused = no_trace},
         {NULL, "--trace-file", &args.trace_file, read_trace_file,
          .takes = "a name that ends in .json or .jsonl", .refused = no_trace},
+        {NULL, "--strict", &args.strict, option_text, .optional = true,
+         .refused = no_trace},
         {0},
     };
     const struct program program = {.name = model->name,

@@ -34,6 +34,7 @@ struct args {
     unsigned long buffer;   /* bytes per connection */
     bool trace;             /* tell the calls on standard error */
     const char *trace_file; /* or NULL; ends in .json or .jsonl */
+    const char *strict;     /* or NULL: the options of --strict, or "" */
     bool quiet;
     bool verbose;
     bool stop_on_eof;
@@ -63,6 +64,7 @@ struct option {
     double min, max;     /* for readers of numbers */
     const char *takes;   /* "a name that ...": what the value has to be; NULL:
                            * a whole number from min to max */
+    bool optional;       /* a value only behind '='; without, it is "" */
     const char *refused; /* why this program does not have it, or NULL */
 };
 

@@ -119,6 +119,9 @@ PARTS = {
     "matrix": [Job("", *python("matrix"), seconds=60)],
     "rio": [Job("", *python("rio"), seconds=15)],
     "soak": [Job("", *python("soak"), seconds=15)],
+    "strict": [*(Job(some[0] + "...", *python("strict", *some), seconds=30)
+                 for some in in_threes([*MODELS, *EXTRAS])),
+               Job("wrong", *python("strict", "wrong"), seconds=150)],
     "broken": [broken(range(1, 5)), broken(range(5, 9)), broken(range(9, 15))],
     "compare": [Job("quick", *python("compare", "quick"),
                     seconds=200, wide=True),

@@ -28,6 +28,13 @@ struct trace_call {
     LONG_PTR instead; /* the result of a call that is not made */
     unsigned text_len;
     char text[TRACE_TEXT];
+    /* For strict_ends(), and set by strict_begins(). */
+    struct strict_op *op;
+    DWORD len;
+    bool refuses;
+    bool resets;
+    bool inside;
+    bool in_call;
 };
 
 /* Around the real call. Both leave the last error as it was. */

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/output.h"
 #include "watch/caller.h"
+#include "watch/strict.h"
 
 #ifdef TRACE
 
@@ -74,6 +75,8 @@ static void add_calls(struct caller *to, const struct caller *from)
 static void WINAPI caller_end(void *arg)
 {
     struct caller *mine = arg;
+    if (strict_on)
+        strict_thread_ends();
     AcquireSRWLockExclusive(&lock);
     add_calls(&past, mine);
     if (mine->prev != NULL)

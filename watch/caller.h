@@ -29,7 +29,12 @@ struct caller {
     char name[TRACE_NAME_SIZE]; /* of the thread, when it is known */
     struct trace_place here;    /* see watch_at() */
     const char *source;
-    struct caller *next; /* under a lock of caller.c */
+    ULONG_PTR close_told; /* ... the one whose close was told just now */
+    ULONG_PTR refused; /* under strict: the socket that had to wait just now */
+    bool in_call;      /* ... a call is made in which an APC may run */
+    unsigned interrupted; /* ... functions that run inside such a call */
+    unsigned nested;      /* ... waits that let them run */
+    struct caller *next;  /* under a lock of caller.c */
     struct caller *prev;
 };
 

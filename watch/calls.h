@@ -49,6 +49,7 @@ CALL(GetQueuedCompletionStatus, kernel32, BOOL, (HANDLE, DWORD *, ULONG_PTR *, O
 CALL(GetQueuedCompletionStatusEx, kernel32, BOOL, (HANDLE, OVERLAPPED_ENTRY *, ULONG, ULONG *, DWORD, BOOL), "h-n-t", PACKETS, ZERO, MODEL, 0)
 CALL(WaitForSingleObject, kernel32, DWORD, (HANDLE, DWORD), "-t", WAIT, WAIT, ALWAYS, 0)
 CALL(WSAEnumNetworkEvents, ws2_32, int, (SOCKET, HANDLE, WSANETWORKEVENTS *), "s", EVENTS, MINUS_1, NOT, 0)
+CALL(GetOverlappedResult, kernel32, BOOL, (HANDLE, OVERLAPPED *, DWORD *, BOOL), "so", REAPED, ZERO, IF_3, 0)
 CALL(WSAGetOverlappedResult, ws2_32, BOOL, (SOCKET, OVERLAPPED *, DWORD *, BOOL, DWORD *), "so", REAPED, ZERO, IF_3, 0)
 CALL(recv, ws2_32, int, (SOCKET, char *, int, int), "s-n", BYTES, MINUS_1, BLOCKING, 0)
 CALL(send, ws2_32, int, (SOCKET, const char *, int, int), "sbn", BYTES, MINUS_1, BLOCKING, 0)

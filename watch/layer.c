@@ -12,8 +12,10 @@
 
 #include "watch/call.h"
 #include "watch/real.h"
+#include "watch/strict.h"
 
 bool trace_on;
+bool watch_places;
 bool trace_event_flags;
 struct trace_ring *volatile trace_rings;
 
@@ -217,8 +219,7 @@ static void look_after(struct trace_call *t, LONG_PTR result)
                 (ULONG_PTR)((const WSANETWORKEVENTS *)args[2])->lNetworkEvents;
         break;
     case TRACE_WSAGetOverlappedResult:
-        t->out[0] = *(const DWORD *)args[2];
-        break;
+    case TRACE_GetOverlappedResult: t->out[0] = *(const DWORD *)args[2]; break;
     default: break;
     }
 }
@@ -411,6 +412,7 @@ static void say(enum trace_kind kind, ULONG_PTR number,
 
 SOCKET trace_listener(SOCKET sock)
 {
+    strict_log_numbers();
     struct sockaddr_storage address = {0};
     int len = sizeof address;
     if (trace_on &&
@@ -422,6 +424,8 @@ SOCKET trace_listener(SOCKET sock)
 void trace_opened(const struct log_conn *log,
                   const struct sockaddr_storage *peer)
 {
+    if (strict_on)
+        strict_opened(log->number, peer);
     say(RECORD_OPENED, (ULONG_PTR)log->number, peer);
 }
 
@@ -459,10 +463,6 @@ static void record_begin(struct trace_call *t)
     if (rec == NULL)
         return;
     t->ring = ring;
-    t->place = mine->here;
-    t->source = mine->source;
-    mine->here = (struct trace_place){0};
-    mine->source = NULL;
     t->waits = can_wait(t->id, t->args);
     look_before(t);
     t->seq = take_seq();
@@ -511,7 +511,7 @@ static ULONG_PTR bytes_of(const struct trace_call *t, LONG_PTR result)
     case TRACE_WSARecv:
     case TRACE_WSASend: return result == 0 ? bytes_at_once(args) : 0;
     case TRACE_WSAGetOverlappedResult:
-        return result ? *(const DWORD *)args[2] : 0;
+    case TRACE_GetOverlappedResult: return result ? *(const DWORD *)args[2] : 0;
     case TRACE_GetQueuedCompletionStatus:
         return result && *(OVERLAPPED *const *)args[3] != NULL
                    ? *(const DWORD *)args[1]
@@ -538,10 +538,16 @@ void call_begins(struct trace_call *t, enum trace_id id)
     t->mine = caller_mine();
     if (t->mine != NULL)
         caller_count(t->mine, id);
-    if (trace_on) {
-        memset(t->out, 0, sizeof t->out);
-        t->text_len = 0;
-        record_begin(t);
+    if (watch_places && t->mine != NULL) {
+        t->place = t->mine->here;
+        t->source = t->mine->source;
+        t->mine->here = (struct trace_place){0};
+        t->mine->source = NULL;
+        if (trace_on) {
+            memset(t->out, 0, sizeof t->out);
+            t->text_len = 0;
+            record_begin(t);
+        }
     }
     look_at_socket(id, t->args);
     SetLastError(error);
@@ -620,7 +626,7 @@ void trace_begin(const char *model, bool narrate, const char *file)
         return;
     call_thread("main");
     trace_writer_begin(model, narrate, file);
-    trace_on = true;
+    trace_on = watch_places = true;
     if (recorder() == NULL) /* the first record is the main thread's */
         die_call("VirtualAlloc", ERROR_NOT_ENOUGH_MEMORY);
 }

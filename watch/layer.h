@@ -66,6 +66,9 @@ enum trace_id {
 /* Set once by trace_begin(), before there is another thread. */
 extern bool trace_on;
 
+/* Somebody wants to know where calls are made. Set like trace_on. */
+extern bool watch_places;
+
 /* The next call of this thread that is watched stands here in the source, with
  * these arguments. The strings have to last. */
 void watch_at(const char *file, const char *function, int line,
@@ -77,6 +80,11 @@ void watch_at(const char *file, const char *function, int line,
  * file cannot be written. The trace ends with the process, however that ends.
  * Main thread, once. The strings have to last. */
 void trace_begin(const char *model, bool narrate, const char *file);
+
+/* Enforce Windows' rules from now on: strict.h. Ends the process with EXIT_USAGE
+ * when `options` are not understood; with a NULL nothing is done. Main thread,
+ * once, after trace_begin(). */
+void strict_begin(const char *options);
 
 /* This socket is the listener. Returns it. */
 SOCKET trace_listener(SOCKET sock);

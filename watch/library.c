@@ -112,8 +112,8 @@ static void at_end(void)
 static _Noreturn void refuse(const char *value)
 {
     err_print("WATCH=%s: this is not understood; it is off, count, trace, "
-              "trace:FILE with a FILE that ends in .json or .jsonl, or "
-              "faults:WHICH",
+              "trace:FILE with a FILE that ends in .json or .jsonl, "
+              "faults:WHICH, strict, or strict:OPTIONS as in strict:seed=7,S3",
               value);
     err_exit(EXIT_USAGE);
 }
@@ -145,20 +145,25 @@ static BOOL CALLBACK begin(INIT_ONCE *once, void *arg, void **context)
     err_program(program_name());
     DWORD len = GetEnvironmentVariableA("WATCH", value, sizeof value);
     const char *file = NULL;
+    const char *strict = NULL;
     if (len == 0)
         snprintf(value, sizeof value, "off");
     if (strncmp(value, "trace:", 6) == 0)
         file = value + 6;
     bool faults = strncmp(value, "faults:", 7) == 0;
+    if (strncmp(value, "strict", 6) == 0)
+        strict = value[6] == ':' ? value + 7 : value + 6;
     bool known =
         faults || strcmp(value, "off") == 0 || strcmp(value, "count") == 0 ||
         strcmp(value, "trace") == 0 ||
+        (strict != NULL && (*strict == '\0' || value[6] == ':')) ||
         (file != NULL && (ends_in(file, ".json") || ends_in(file, ".jsonl")));
     if (len >= sizeof value || !known)
         refuse(value);
     faults_begin(faults ? value + 7 : NULL);
     trace_begin(program_name(), strcmp(value, "trace") == 0, file);
-    if (strcmp(value, "off") != 0 && atexit(at_end) != 0)
+    strict_begin(strict);
+    if (strict == NULL && strcmp(value, "off") != 0 && atexit(at_end) != 0)
         die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);
     return TRUE;
 }

@@ -19,7 +19,7 @@
 #include "watch/layer.h"
 
 #define WATCH_HERE(text)                                                       \
-    (trace_on ? watch_at(__FILE__, __func__, __LINE__, text) : (void)0)
+    (watch_places ? watch_at(__FILE__, __func__, __LINE__, text) : (void)0)
 #define WATCH(name, text)          (WATCH_HERE(text), watch_##name)
 #define WATCH_POINTER(given, text) (WATCH_HERE(text), given)
 
@@ -32,7 +32,8 @@
  * the server is stopped, and when it begins to serve. */
 #define log_begin(model, args)                                                 \
     (faults_begin(NULL), log_begin(model, args),                               \
-     trace_begin((model)->name, (args)->trace, (args)->trace_file))
+     trace_begin((model)->name, (args)->trace, (args)->trace_file),            \
+     strict_begin((args)->strict))
 #define net_listen(args)      (WATCH_HERE(#args), trace_listener(net_listen(args)))
 #define stop_begin(wake, ...) stop_begin(trace_stop(wake), __VA_ARGS__)
 #define log_ready(...)        (faults_serving(), log_ready(__VA_ARGS__))

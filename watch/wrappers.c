@@ -13,6 +13,7 @@
 #include "watch/call.h"
 #include "watch/faults.h"
 #include "watch/real.h"
+#include "watch/strict.h"
 
 /* ---- functions of the program that the system calls ------------------------ */
 
@@ -25,13 +26,20 @@
 static void CALLBACK routine(DWORD error, DWORD len, OVERLAPPED *ov,
                              DWORD flags)
 {
-    struct map *routines = &caller_mine()->routines;
+    struct caller *mine = caller_mine();
+    struct map *routines = &mine->routines;
     LPWSAOVERLAPPED_COMPLETION_ROUTINE theirs =
         (LPWSAOVERLAPPED_COMPLETION_ROUTINE)(ULONG_PTR)map_get(routines,
                                                                (ULONG_PTR)ov);
     map_remove(routines, (ULONG_PTR)ov);
+    if (strict_on)
+        ov = strict_delivers(ov, NULL);
     call_done(ov, len, error);
+    if (strict_on)
+        strict_enters(mine);
     theirs(error, len, ov, flags);
+    if (strict_on)
+        strict_leaves(mine);
 }
 
 static void routine_put(struct trace_call *call, ULONG_PTR *w)
@@ -44,11 +52,12 @@ static void routine_put(struct trace_call *call, ULONG_PTR *w)
 }
 
 /* Nothing was begun, so nothing comes. */
-static void routine_refused(struct trace_call *call, LONG_PTR result)
+static void routine_refused(struct trace_call *call, const ULONG_PTR *w,
+                            LONG_PTR result)
 {
     if (call->args[6] != 0 && call->mine != NULL && result == SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        map_remove(&call->mine->routines, call->args[5]);
+        map_remove(&call->mine->routines, w[5]);
 }
 
 struct apc {
@@ -62,12 +71,17 @@ static void CALLBACK apc(ULONG_PTR arg)
     struct apc apc = *(struct apc *)arg;
     call_apc(apc.source, arg, apc.theirs);
     free((struct apc *)arg);
+    struct caller *mine = caller_mine();
+    if (strict_on && mine != NULL)
+        strict_enters(mine);
     apc.theirs(apc.arg);
+    if (strict_on && mine != NULL)
+        strict_leaves(mine);
 }
 
 static void apc_put(struct trace_call *call, ULONG_PTR *w)
 {
-    struct apc *one = trace_on ? malloc(sizeof *one) : NULL;
+    struct apc *one = trace_on || strict_on ? malloc(sizeof *one) : NULL;
     if (one == NULL)
         return;
     *one = (struct apc){(PAPCFUNC)w[0], w[2], call->source};
@@ -165,6 +179,8 @@ static void CALLBACK pool_callback(PTP_CALLBACK_INSTANCE instance, void *arg,
                                    PTP_IO io)
 {
     struct pool_io *one = arg;
+    if (strict_on)
+        ov = strict_delivers(ov, NULL);
     call_pool(ov, (DWORD)len, error);
     if (faults_on)
         faults_callback(io, true);
@@ -269,6 +285,8 @@ static bool begins(struct trace_call *call, enum trace_id id, ULONG_PTR *w,
     library_begin();
     memcpy(call->args, w, size);
     call_begins(call, id);
+    if (strict_on && !strict_begins(call, w))
+        return false;
     if (faults_on && faults_instead(call))
         return false;
     switch (id) {
@@ -288,7 +306,7 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
     DWORD error = GetLastError();
     switch (call->id) {
     case TRACE_WSARecv:
-    case TRACE_WSASend: routine_refused(call, result); break;
+    case TRACE_WSASend: routine_refused(call, w, result); break;
     case TRACE_QueueUserAPC:
         if (result == 0 && w[0] == (ULONG_PTR)apc)
             free((struct apc *)w[2]);
@@ -304,6 +322,8 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
     SetLastError(error);
     if (faults_on)
         result = faults_changed(call, result);
+    if (strict_on)
+        result = strict_ends(call, result);
     call_ends(call, result);
     return result;
 }

@@ -48,12 +48,14 @@ int child_args(int argc, char **argv)
                                  ? (int)sizeof(struct sockaddr_in6)
                                  : (int)sizeof(struct sockaddr_in)))
         return 98;
-    printf("%s clients=%lu threads=%lu buffer=%lu%s%s%s%s%s%s%s", address,
+    printf("%s clients=%lu threads=%lu buffer=%lu%s%s%s%s%s%s%s%s%s", address,
            args.max_clients, args.threads, args.buffer, window ? " window" : "",
            args.quiet ? " quiet" : "", args.verbose ? " verbose" : "",
            args.stop_on_eof ? " stop_on_eof" : "", args.trace ? " trace" : "",
            args.trace_file != NULL ? " file=" : "",
-           args.trace_file != NULL ? args.trace_file : "");
+           args.trace_file != NULL ? args.trace_file : "",
+           args.strict != NULL ? " strict=" : "",
+           args.strict != NULL ? args.strict : "");
     if (work > 0)
         printf(" work=%lu", work);
     return 0;
@@ -133,6 +135,11 @@ static void flags(void)
                "127.0.0.1:5566" PLAIN_REST " file=a.json");
     understood("plain --trace --trace-file=c:\\x.y\\A.JSONL",
                "127.0.0.1:5566" PLAIN_REST " trace file=c:\\x.y\\A.JSONL");
+    understood("plain --strict", "127.0.0.1:5566" PLAIN_REST " strict=");
+    understood("plain --strict -q",
+               "127.0.0.1:5566" PLAIN_REST " quiet strict=");
+    understood("plain --strict=7,S3",
+               "127.0.0.1:5566" PLAIN_REST " strict=7,S3");
 #endif
     understood("plain -q --stop-on-eof -p 9 -b ::1",
                "[::1]:9" PLAIN_REST " quiet stop_on_eof");

@@ -175,6 +175,7 @@ struct args args_parse(const struct model *model, int argc, char **argv)
     unsigned long port = 5566;
     const char *no_edge =
         model->has_edge ? NULL : "only epoll can be told once or for as long";
+    const char *no_strict = "the rules are those of Windows";
     const char *no_trace = "strace(1) tells the calls of a program on Linux";
 
     const struct option options[] = {
@@ -191,6 +192,7 @@ struct args args_parse(const struct model *model, int argc, char **argv)
         {NULL, "--stop-on-eof", .on = &args.stop_on_eof},
         {NULL, "--trace", .refused = no_trace},
         {NULL, "--trace-file", .refused = no_trace},
+        {NULL, "--strict", .refused = no_strict},
         {NULL, "--window", .refused = "only asyncselect has a window"},
         {0},
     };
