@@ -15,7 +15,7 @@ struct trace_call {
     enum trace_id id;
     struct caller *mine;     /* NULL: no memory; the call is just made */
     struct trace_ring *ring; /* where to record it; NULL: nowhere */
-    const void *caller; /* the address that the call returns to */
+    const void *caller;      /* the address that the call returns to */
     struct trace_place place;
     const char *source; /* the arguments as they stand in the source, or NULL */
     bool waits;
@@ -48,6 +48,9 @@ void call_pool_leaves(void);
 
 /* At the beginning of a thread. In "worker #" the # stands for a number. */
 void call_thread(const char *name);
+
+/* Likewise, when the name of that function is to be looked up. */
+void call_thread_in(ULONG_PTR began_in);
 
 #endif
 #endif

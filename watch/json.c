@@ -63,7 +63,7 @@ static const struct trace_op *op_of(const struct trace_state *state,
         ov = rec->args[0];
     else if (watched[rec->id].operation != 0)
         ov = rec->args[watched[rec->id].operation];
-    else if (rec->id == TRACE_WSAGetOverlappedResult ||
+    else if (watched[rec->id].told == TOLD_REAPED ||
              rec->id == TRACE_CancelIoEx)
         ov = rec->args[1];
     else if (rec->id == TRACE_GetQueuedCompletionStatus &&
@@ -339,8 +339,7 @@ static void state_threads(struct trace_text *out,
             trace_add(out, ",\"function\":\"%.*s\"", (int)t->function_len,
                       t->function);
         if (t->place.line != 0)
-            trace_add(out, ",\"at\":\"%s:%d\"", t->place.file,
-                      t->place.line);
+            trace_add(out, ",\"at\":\"%s:%d\"", t->place.file, t->place.line);
         const struct trace_handle *h = trace_handle_of(state, t->sock);
         if (h != NULL && h->id != 0)
             trace_add(out, ",\"conn\":%llu", h->id);
@@ -520,8 +519,7 @@ void trace_lines_begin(struct trace_text *out, const struct trace_state *state)
     add_string(out, state->command);
     trace_add(out, ",\"system\":");
     add_string(out, state->system);
-    trace_add(out,
-              ",\"processors\":%lu,\"qpc\":%lld,\"qpf\":%lld}\n",
+    trace_add(out, ",\"processors\":%lu,\"qpc\":%lld,\"qpf\":%lld}\n",
               (unsigned long)state->processors, (long long)state->qpc,
               (long long)state->qpf);
 }
@@ -600,12 +598,12 @@ static void line_about(struct trace_text *out, const struct trace_state *state,
                       : TRACE_LIST_MOST,
                   rec->list_len[0] + rec->list_len[1]);
     }
-    if (over && rec->id == TRACE_WSAWaitForMultipleEvents &&
-        rec->result >= 0 && rec->result < rec->list_len[0])
+    if (over && watched[rec->id].told == TOLD_SLOT && rec->result >= 0 &&
+        rec->result < rec->list_len[0])
         trace_add(out, ",\"slot\":%lld", (long long)rec->result);
     if (over && rec->id == TRACE_GetQueuedCompletionStatus)
         trace_add(out, ",\"key\":%llu", (unsigned long long)rec->out[1]);
-    if (over && rec->id == TRACE_GetMessageW && rec->result > 0) {
+    if (over && watched_takes(rec->id) && rec->result > 0) {
         h = trace_handle_of(state, rec->out[1]);
         trace_add(out, ",\"message\":{\"number\":%llu",
                   (unsigned long long)rec->out[0]);

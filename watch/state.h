@@ -22,8 +22,10 @@ struct trace_handle {
     ULONG_PTR owner;       /* of an event: the socket; else 0 */
     unsigned long long id; /* of a connection: its number; else 0 */
     ULONG_PTR interest;    /* what was registered with WSAAsyncSelect() */
+    bool no_packet;        /* what is done at once brings none */
+    bool of_sockets;       /* of a message: it was given to WSAAsyncSelect() */
     char name[TRACE_NAME_SIZE];
-    char peer[TRACE_PEER_SIZE]; /* of a connection; of a listener its own */
+    char peer[TRACE_PEER_SIZE];  /* of a connection; of a listener its own */
     unsigned long accepted_by;   /* the operation that made it, or 0 */
     unsigned long long received; /* bytes, as the server was told */
     unsigned long long sent;
@@ -123,12 +125,12 @@ struct trace_state {
     ULONG_PTR message[3];   /* the last one */
     unsigned long apcs_queued;
     unsigned long apcs_run;
-    unsigned long packets; /* taken from the port */
+    unsigned long packets;       /* taken from the port */
     struct trace_posted *posted; /* the oldest first */
     unsigned long next_posted;
-    bool port;             /* there is one */
-    bool async;            /* WSAAsyncSelect() was used */
-    bool full;             /* there was no memory for a name or an operation */
+    bool port;  /* there is one */
+    bool async; /* WSAAsyncSelect() was used */
+    bool full;  /* there was no memory for a name or an operation */
 };
 
 /* What one record has changed. The operations stay until the next record. */
@@ -156,6 +158,10 @@ struct trace_thread *trace_thread_new(struct trace_state *state, DWORD tid);
 struct trace_handle *trace_handle_of(const struct trace_state *state,
                                      ULONG_PTR handle);
 struct trace_op *trace_op_of(const struct trace_state *state, ULONG_PTR ov);
+
+/* The handle by which the name of a message is kept. It is odd, and no handle
+ * of Windows is. */
+ULONG_PTR trace_message_handle(ULONG_PTR message);
 
 /* The function of the program in which it happened, or NULL. Not terminated. */
 const char *trace_function(const struct trace_state *state,
