@@ -102,6 +102,7 @@ PARTS = {
     "haproxy": [Job("", *python("haproxy"), seconds=60)],
     "window": [Job("", *python("window"), seconds=20)],
     "trace": [Job("", *python("trace"), seconds=60)],
+    "library": [Job("", *python("library"), seconds=150)],
     "contract": [Job(model, *python("contract", model), seconds=60,
                      wide=model not in ("select", "asyncselect", *EXTRAS))
                  for model in (*MODELS, *EXTRAS)],

@@ -171,10 +171,10 @@ static BOOL CALLBACK begin(INIT_ONCE *once, void *arg, void **context)
         (file != NULL && (ends_in(file, ".json") || ends_in(file, ".jsonl")));
     if (!known)
         refuse(value);
-    counts = strcmp(value, "off") != 0;
-    if (counts && atexit(library_end) != 0)
+    if (strcmp(value, "off") != 0 && atexit(library_end) != 0)
         die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);
     trace_begin(program_name(), strcmp(value, "trace") == 0, file);
+    counts = strcmp(value, "off") != 0;
     return TRUE;
 }
 

@@ -400,6 +400,11 @@ void trace_writer_begin(const char *model, bool narrate, const char *file_name)
         sink_write(&narration);
     }
 
+    /* The first time that MinGW-w64 prints a number with a point it calls
+     * atexit(). The writer could not do so any more while exit() runs. */
+    char unused[8];
+    snprintf(unused, sizeof unused, "%.3f", trace_us(&state, state.began));
+
     wake = REAL(CreateEventW)(NULL, FALSE, FALSE, NULL);
     ended = REAL(CreateEventW)(NULL, TRUE, FALSE, NULL);
     if (wake == NULL || ended == NULL)

@@ -69,7 +69,7 @@ static void datagrams(void)
     CHECK(recvfrom(in, bytes, 100, 0, NULL, NULL) == 4); /* 4 bytes "abcd" */
     WSASendTo(out, &buf, 1, &len, 0, to, sizeof there, NULL, NULL); /* 4 bytes */
     WSARecvFrom(in, &buf, 1, &len, &flags, NULL, NULL, NULL, NULL); /* 4 bytes */
-    ov.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL); /* event 1 */
+    ov.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL); /* event 2 */
     WSARecvFrom(in, &buf, 1, NULL, &flags, NULL, NULL, &ov, NULL); /* pending */
     CHECK(sendto(out, "abcd", 4, 0, to, sizeof there) == 4);
     CHECK(WaitForMultipleObjectsEx(1, &ov.hEvent, FALSE, INFINITE, FALSE) == 0);
