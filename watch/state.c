@@ -541,6 +541,45 @@ static void done_without_packet(struct trace_state *state,
         op_reap(state, change, change->begun->ov, rec->out[2]);
 }
 
+/* Sockets, events and other handles: who they are, and how they behave. */
+static void handle_made(struct trace_state *state,
+                        const struct trace_record *rec)
+{
+    struct trace_handle *h;
+    switch (rec->id) {
+    case TRACE_listen:
+        if (!trace_failed(rec))
+            handle_name(state, rec->args[0], "listener");
+        break;
+    case TRACE_socket:
+    case TRACE_WSASocketA:
+    case TRACE_WSASocketW: socket_made(state, rec); break;
+    case TRACE_accept:
+    case TRACE_WSAAccept:
+        if (!trace_failed(rec))
+            handle_remove(state, (ULONG_PTR)rec->result);
+        break;
+    case TRACE_CreateEventA:
+    case TRACE_CreateEventW:
+    case TRACE_WSACreateEvent: event_made(state, rec); break;
+    case TRACE_SetFileCompletionNotificationModes:
+        h = handle_make(state, rec->args[0]);
+        if (h != NULL && !trace_failed(rec))
+            h->no_packet =
+                (rec->args[1] & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) != 0;
+        break;
+    case TRACE_CreateThreadpoolIo:
+        if (!trace_failed(rec))
+            event_owner(state, (ULONG_PTR)rec->result, rec->args[0]);
+        break;
+    case TRACE_WSAEventSelect:
+        if (rec->args[1] != 0)
+            event_owner(state, rec->args[1], rec->args[0]);
+        break;
+    default: break;
+    }
+}
+
 static void call_made(struct trace_state *state, struct trace_thread *thread,
                       const struct trace_record *rec,
                       struct trace_change *change)
@@ -576,21 +615,6 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         if (rec->result != FALSE || rec->error != WSA_IO_INCOMPLETE)
             op_reap(state, change, rec->args[1], rec->result ? rec->out[0] : 0);
         break;
-    case TRACE_listen:
-        if (!trace_failed(rec))
-            handle_name(state, rec->args[0], "listener");
-        break;
-    case TRACE_socket:
-    case TRACE_WSASocketA:
-    case TRACE_WSASocketW: socket_made(state, rec); break;
-    case TRACE_accept:
-    case TRACE_WSAAccept:
-        if (!trace_failed(rec))
-            handle_remove(state, (ULONG_PTR)rec->result);
-        break;
-    case TRACE_CreateEventA:
-    case TRACE_CreateEventW:
-    case TRACE_WSACreateEvent: event_made(state, rec); break;
     case TRACE_PostMessageA:
     case TRACE_PostMessageW:
         message_named(state, rec, 1, false);
@@ -623,12 +647,6 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         else if (change->begun != NULL && change->begun->state == OP_DONE)
             done_without_packet(state, change, rec);
         break;
-    case TRACE_SetFileCompletionNotificationModes:
-        h = handle_make(state, rec->args[0]);
-        if (h != NULL && !trace_failed(rec))
-            h->no_packet =
-                (rec->args[1] & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) != 0;
-        break;
     case TRACE_recv:
     case TRACE_send:
     case TRACE_recvfrom:
@@ -643,15 +661,7 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
             h->interest = rec->args[3];
         state->async = true;
         break;
-    case TRACE_WSAEventSelect:
-        if (rec->args[1] != 0)
-            event_owner(state, rec->args[1], rec->args[0]);
-        break;
     case TRACE_CreateIoCompletionPort: state->port = true; break;
-    case TRACE_CreateThreadpoolIo:
-        if (!trace_failed(rec))
-            event_owner(state, (ULONG_PTR)rec->result, rec->args[0]);
-        break;
     case TRACE_QueueUserAPC:
         state->apcs_queued++;
         if (!trace_failed(rec))
@@ -664,7 +674,7 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
             change->clients = true;
         }
         break;
-    default: break;
+    default: handle_made(state, rec); break;
     }
 }
 

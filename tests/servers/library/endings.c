@@ -61,8 +61,8 @@ static void operations(void)
     for (int i = 0; i < OPERATIONS; i++) {
         WSABUF buf = {1, &bytes[i]};
         DWORD flags = 0;
-        int got = WSARecvFrom(sock, &buf, 1, NULL, &flags, NULL, NULL, &all[i],
-                              NULL);
+        int got =
+            WSARecvFrom(sock, &buf, 1, NULL, &flags, NULL, NULL, &all[i], NULL);
         check(got == 0 || WSAGetLastError() == WSA_IO_PENDING, "WSARecvFrom");
     }
     check(CancelIo((HANDLE)sock), "CancelIo");
@@ -81,8 +81,8 @@ int main(int argc, char **argv)
     WSADATA data;
     const char *how = argc > 1 ? argv[1] : "";
     if (strcmp(how, "early") == 0) {
-        SOCKET sock = socket(AF_INET, SOCK_STREAM, 0);
-        printf("%d\n", sock == INVALID_SOCKET ? WSAGetLastError() : 0);
+        check(socket(AF_INET, SOCK_STREAM, 0) == INVALID_SOCKET, "socket");
+        printf("%d\n", WSAGetLastError());
         return 0;
     }
     check(WSAStartup(MAKEWORD(2, 2), &data) == 0, "WSAStartup");
@@ -103,6 +103,6 @@ int main(int argc, char **argv)
     if (strcmp(how, "terminate") == 0)
         TerminateProcess(GetCurrentProcess(), 5);
     if (strcmp(how, "crash") == 0)
-        *(volatile int *)NULL = 0;
+        RaiseException(EXCEPTION_ACCESS_VIOLATION, 0, 0, NULL);
     return 6;
 }

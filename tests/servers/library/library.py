@@ -11,7 +11,6 @@ else is. A call that one run does not make has `not made` behind it.
 """
 
 import collections
-import contextlib
 import json
 import os
 import re
@@ -435,8 +434,8 @@ def check_page():
                                 re.sub(r" {2,}(?=\S)", lambda m: m[0], line))
                          .rstrip() for line in lines)
         page = PAGE.read_text(encoding="ascii")
-        new = re.sub(r"(<!-- run: watched -->\n```\n).*?(\n```\n<!-- end -->)",
-                     lambda m: m[1] + text + m[2], page, flags=re.DOTALL)
+        new = re.sub(r"(<!-- run: watched -->\n```\n).*?(```\n<!-- end -->)",
+                     lambda m: m[1] + text + "\n" + m[2], page, flags=re.DOTALL)
         if "<!-- run: watched -->" not in page:
             fail("the page has no such part")
         if UPDATE:

@@ -4,6 +4,7 @@
 #include <winsock2.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define WM_SOCKET (WM_USER + 1)
 
@@ -65,7 +66,8 @@ int main(void)
     SOCKET listener = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(listener, (struct sockaddr *)&address, size);
+    if (bind(listener, (struct sockaddr *)&address, size) != 0)
+        exit(2);
     WSAAsyncSelect(listener, window, WM_SOCKET, FD_ACCEPT);
     listen(listener, 5);
     getsockname(listener, (struct sockaddr *)&address, &size);

@@ -4,15 +4,21 @@
 
 #include <stdio.h>
 
-class Client {
+class Client
+{
     SOCKET sock;
 
-public:
-    explicit Client(SOCKET given) : sock(given) {}
+  public:
+    explicit Client(SOCKET given) : sock(given)
+    {
+    }
     int recv(char *buf, int size);
     int send(const char *buf, int len);
     void close();
-    ~Client() { close(); }
+    ~Client()
+    {
+        close();
+    }
 };
 
 int Client::recv(char *buf, int size)
@@ -33,10 +39,13 @@ void Client::close()
 }
 
 // Its end comes after main() has returned.
-class Listener {
-public:
+class Listener
+{
+  public:
     SOCKET sock;
-    Listener() : sock(INVALID_SOCKET) {}
+    Listener() : sock(INVALID_SOCKET)
+    {
+    }
     void open();
     ~Listener();
 };

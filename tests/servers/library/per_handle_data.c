@@ -44,12 +44,12 @@ static DWORD WINAPI ServerWorkerThread(LPVOID CompletionPortID)
     HANDLE Port = (HANDLE)CompletionPortID;
     for (;;) {
         DWORD Len = 0;
-        LPPER_HANDLE_DATA Handle = NULL;
+        ULONG_PTR Key = 0;
         LPOVERLAPPED Ov = NULL;
-        BOOL Ok = GetQueuedCompletionStatus(Port, &Len, (PULONG_PTR)&Handle,
-                                            &Ov, INFINITE);
-        if (Handle == NULL)
+        BOOL Ok = GetQueuedCompletionStatus(Port, &Len, &Key, &Ov, INFINITE);
+        if (Key == 0)
             return 0;
+        LPPER_HANDLE_DATA Handle = (LPPER_HANDLE_DATA)Key;
         LPPER_IO_OPERATION_DATA Io = (LPPER_IO_OPERATION_DATA)Ov;
         if (!Ok || (Len == 0 && !Io->Sending)) {
             closesocket(Handle->Socket);
@@ -81,7 +81,8 @@ int main(void)
         WSASocketA(AF_INET, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED);
     Address.sin_family = AF_INET;
     Address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(Listen, (PSOCKADDR)&Address, Size);
+    if (bind(Listen, (PSOCKADDR)&Address, Size) != 0)
+        exit(2);
     listen(Listen, 5);
     getsockname(Listen, (PSOCKADDR)&Address, &Size);
     printf("port %d\n", ntohs(Address.sin_port));
@@ -90,9 +91,12 @@ int main(void)
     for (int n = 0; n < 2; n++) {
         Handle.Socket = WSAAccept(Listen, NULL, NULL, NULL, 0);
         Handle.Bytes = 0;
-        CreateIoCompletionPort((HANDLE)Handle.Socket, Port,
-                               (ULONG_PTR)&Handle, 0);
-        PostRecv(&Handle, calloc(1, sizeof(PER_IO_OPERATION_DATA)));
+        CreateIoCompletionPort((HANDLE)Handle.Socket, Port, (ULONG_PTR)&Handle,
+                               0);
+        LPPER_IO_OPERATION_DATA Io = calloc(1, sizeof(PER_IO_OPERATION_DATA));
+        if (Io == NULL)
+            exit(3);
+        PostRecv(&Handle, Io);
         WaitForSingleObject(Handle.Done, INFINITE);
         printf("client %d: %lu bytes\n", n + 1, Handle.Bytes);
     }

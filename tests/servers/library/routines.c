@@ -4,6 +4,7 @@
 #include <winsock2.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct client {
@@ -61,7 +62,8 @@ int main(void)
         WSASocketW(AF_INET, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED);
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(listener, (struct sockaddr *)&address, size);
+    if (bind(listener, (struct sockaddr *)&address, size) != 0)
+        exit(2);
     listen(listener, 5);
     getsockname(listener, (struct sockaddr *)&address, &size);
     printf("port %d\n", ntohs(address.sin_port));

@@ -48,8 +48,9 @@ static SOCKET bound(int type, struct sockaddr_in *address)
 
 static void *extension(SOCKET sock, GUID id)
 {
-    void *found = NULL;
+    static void *found;
     DWORD len;
+    found = NULL;
     WSAIoctl(sock, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &found,
              sizeof found, &len, NULL, NULL);
     return found;
@@ -67,14 +68,14 @@ static void datagrams(void)
     OVERLAPPED ov = {0};
     CHECK(sendto(out, "abcd", 4, 0, to, sizeof there) == 4); /* 4 bytes */
     CHECK(recvfrom(in, bytes, 100, 0, NULL, NULL) == 4); /* 4 bytes "abcd" */
-    WSASendTo(out, &buf, 1, &len, 0, to, sizeof there, NULL, NULL); /* 4 bytes */
-    WSARecvFrom(in, &buf, 1, &len, &flags, NULL, NULL, NULL, NULL); /* 4 bytes */
-    ov.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL); /* event 2 */
+    WSASendTo(out, &buf, 1, &len, 0, to, sizeof there, NULL, 0);   /* 4 bytes */
+    WSARecvFrom(in, &buf, 1, &len, &flags, NULL, NULL, NULL, 0);   /* 4 bytes */
+    ov.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);             /* event 2 */
     WSARecvFrom(in, &buf, 1, NULL, &flags, NULL, NULL, &ov, NULL); /* pending */
     CHECK(sendto(out, "abcd", 4, 0, to, sizeof there) == 4);
     CHECK(WaitForMultipleObjectsEx(1, &ov.hEvent, FALSE, INFINITE, FALSE) == 0);
     CHECK(GetOverlappedResult((HANDLE)in, &ov, &len, FALSE)); /* 4 bytes */
-    CHECK(ResetEvent(ov.hEvent)); /* ok */
+    CHECK(ResetEvent(ov.hEvent));                             /* ok */
     WSARecvFrom(in, &buf, 1, NULL, &flags, NULL, NULL, &ov, on_received);
     CHECK(sendto(out, "abcd", 4, 0, to, sizeof there) == 4);
     WaitForSingleObjectEx(ov.hEvent, INFINITE, TRUE); /* an APC ran */
