@@ -562,6 +562,18 @@ static void handle_made(struct trace_state *state,
     case TRACE_CreateEventA:
     case TRACE_CreateEventW:
     case TRACE_WSACreateEvent: event_made(state, rec); break;
+    case TRACE_SetEvent:
+    case TRACE_ResetEvent:
+    case TRACE_WSASetEvent:
+    case TRACE_WSAResetEvent:
+        event_signalled(state, rec->args[0],
+                        rec->id == TRACE_SetEvent ||
+                            rec->id == TRACE_WSASetEvent);
+        break;
+    case TRACE_WSAEnumNetworkEvents: /* it resets the event, too */
+        if (!trace_failed(rec))
+            event_signalled(state, rec->args[1], false);
+        break;
     case TRACE_SetFileCompletionNotificationModes:
         h = handle_make(state, rec->args[0]);
         if (h != NULL && !trace_failed(rec))
@@ -575,6 +587,56 @@ static void handle_made(struct trace_state *state,
     case TRACE_WSAEventSelect:
         if (rec->args[1] != 0)
             event_owner(state, rec->args[1], rec->args[0]);
+        break;
+    default: break;
+    }
+}
+
+/* Bytes come or go at once, or later. */
+static void bytes_moved(struct trace_state *state, struct trace_change *change,
+                        const struct trace_record *rec)
+{
+    switch (rec->id) {
+    case TRACE_WSARecv:
+    case TRACE_WSASend:
+    case TRACE_WSARecvFrom:
+    case TRACE_WSASendTo:
+    case TRACE_WSARecvMsg:
+        if (rec->args[watched[rec->id].operation] == 0 && !trace_failed(rec))
+            count_bytes(state, rec->args[0], rec->id, rec->out[2]);
+        else if (change->begun != NULL && change->begun->state == OP_DONE)
+            done_without_packet(state, change, rec);
+        break;
+    case TRACE_recv:
+    case TRACE_send:
+    case TRACE_recvfrom:
+    case TRACE_sendto:
+        if (rec->result > 0)
+            count_bytes(state, rec->args[0], rec->id, (ULONG_PTR)rec->result);
+        break;
+    default: break;
+    }
+}
+
+/* Something is sent to a thread of the program, and will be taken there. */
+static void sent(struct trace_state *state, struct trace_change *change,
+                 const struct trace_record *rec)
+{
+    switch (rec->id) {
+    case TRACE_PostMessageA:
+    case TRACE_PostMessageW:
+        message_named(state, rec, 1, false);
+        if (!trace_failed(rec))
+            posted_put(state, change, rec, rec->args[1], rec->args[2]);
+        break;
+    case TRACE_PostQueuedCompletionStatus:
+        if (!trace_failed(rec))
+            posted_put(state, change, rec, rec->args[3], rec->args[2]);
+        break;
+    case TRACE_QueueUserAPC:
+        state->apcs_queued++;
+        if (!trace_failed(rec))
+            posted_put(state, change, rec, rec->out[0], 0);
         break;
     default: break;
     }
@@ -615,45 +677,6 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         if (rec->result != FALSE || rec->error != WSA_IO_INCOMPLETE)
             op_reap(state, change, rec->args[1], rec->result ? rec->out[0] : 0);
         break;
-    case TRACE_PostMessageA:
-    case TRACE_PostMessageW:
-        message_named(state, rec, 1, false);
-        if (!trace_failed(rec))
-            posted_put(state, change, rec, rec->args[1], rec->args[2]);
-        break;
-    case TRACE_PostQueuedCompletionStatus:
-        if (!trace_failed(rec))
-            posted_put(state, change, rec, rec->args[3], rec->args[2]);
-        break;
-    case TRACE_SetEvent:
-    case TRACE_ResetEvent:
-    case TRACE_WSASetEvent:
-    case TRACE_WSAResetEvent:
-        event_signalled(state, rec->args[0],
-                        rec->id == TRACE_SetEvent ||
-                            rec->id == TRACE_WSASetEvent);
-        break;
-    case TRACE_WSAEnumNetworkEvents: /* it resets the event, too */
-        if (!trace_failed(rec))
-            event_signalled(state, rec->args[1], false);
-        break;
-    case TRACE_WSARecv:
-    case TRACE_WSASend:
-    case TRACE_WSARecvFrom:
-    case TRACE_WSASendTo:
-    case TRACE_WSARecvMsg:
-        if (rec->args[watched[rec->id].operation] == 0 && !trace_failed(rec))
-            count_bytes(state, rec->args[0], rec->id, rec->out[2]);
-        else if (change->begun != NULL && change->begun->state == OP_DONE)
-            done_without_packet(state, change, rec);
-        break;
-    case TRACE_recv:
-    case TRACE_send:
-    case TRACE_recvfrom:
-    case TRACE_sendto:
-        if (rec->result > 0)
-            count_bytes(state, rec->args[0], rec->id, (ULONG_PTR)rec->result);
-        break;
     case TRACE_WSAAsyncSelect:
         message_named(state, rec, 2, true);
         h = handle_make(state, rec->args[0]);
@@ -662,11 +685,6 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         state->async = true;
         break;
     case TRACE_CreateIoCompletionPort: state->port = true; break;
-    case TRACE_QueueUserAPC:
-        state->apcs_queued++;
-        if (!trace_failed(rec))
-            posted_put(state, change, rec, rec->out[0], 0);
-        break;
     case TRACE_closesocket:
         h = trace_handle_of(state, rec->args[0]);
         if (h != NULL && h->id != 0) {
@@ -674,7 +692,11 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
             change->clients = true;
         }
         break;
-    default: handle_made(state, rec); break;
+    default:
+        handle_made(state, rec);
+        bytes_moved(state, change, rec);
+        sent(state, change, rec);
+        break;
     }
 }
 

@@ -81,8 +81,9 @@ int main(int argc, char **argv)
     WSADATA data;
     const char *how = argc > 1 ? argv[1] : "";
     if (strcmp(how, "early") == 0) {
-        check(socket(AF_INET, SOCK_STREAM, 0) == INVALID_SOCKET, "socket");
+        SOCKET none = socket(AF_INET, SOCK_STREAM, 0);
         printf("%d\n", WSAGetLastError());
+        closesocket(none);
         return 0;
     }
     check(WSAStartup(MAKEWORD(2, 2), &data) == 0, "WSAStartup");

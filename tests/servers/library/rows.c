@@ -107,7 +107,7 @@ static void streams(void)
     ConnectEx(out, to, sizeof there, NULL, 0, NULL, &ov); /* pending */
     SOCKET in = WSAAccept(listener, NULL, NULL, NULL, 0);
     CHECK(GetOverlappedResult((HANDLE)out, &ov, &len, TRUE)); /* 0 bytes */
-    setsockopt(out, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0);
+    setsockopt(out, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, "", 0);
     TransmitFile(out, NULL, 0, 0, NULL, NULL, TF_DISCONNECT);
     DisconnectEx(in, NULL, 0, 0);
     SetFileCompletionNotificationModes((HANDLE)in, 1); /* ok */
