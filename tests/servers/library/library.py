@@ -182,15 +182,24 @@ def connections_are_numbered(records):
             for number, text in enumerate(CLIENTS, 1)})
 
 
-def operations_are_joined(records, posts):
-    """Each has one end, and belongs to a connection."""
+POSTS = {"WSARecv", "WSASend", "WSARecvFrom", "ConnectEx"}
+
+
+def operations(records):
+    """{its number: whose it is}. Each has one end."""
     begun, over = {}, []
     for record in records:
-        if record.get("call") in ("WSARecv", "WSASend") and "op" in record:
+        if record.get("call") in POSTS and "op" in record:
             begun[record["op"]] = record["of"]
         over += record.get("ended", [])
     if sorted(over) != sorted(begun):
         fail(f"begun {begun}, ended {over}")
+    return begun
+
+
+def operations_are_joined(records, posts):
+    """Each belongs to a connection."""
+    begun = operations(records)
     if not set(begun.values()) <= {"#1", "#2"} or bool(begun) != posts:
         fail(f"operations of {begun}")
 
@@ -247,6 +256,7 @@ def check_rows():
         expect("it ends", (status, out), (0, "all\n"))
         records = records_of(path)
         places_are_right("rows.c", records)
+        expect("operations", len(operations(records)), 4)
         lines = (ROOT / HERE / "rows.c").read_text().splitlines()
         for at, line in enumerate(lines, 1):
             if not (match := re.search(r"; /\* (.*) \*/$", line)):
