@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""dist.py FOLDER PROGRAM... -- the programs in a zip, with their checksums
+"""dist.py FOLDER PROGRAM... LIBRARY.a... -- the programs in a zip, with their
+checksums; and libwatch.a, with the page about it
 
 The same programs make the same zip, byte by byte: its entries have one fixed
 date. It has SHA256SUMS inside, and stands beside a .sha256 of its own.
@@ -49,7 +50,8 @@ def runtime():
 
 
 def sbom(name, programs):
-    """SPDX 2.3. `programs`: the bytes of each, by its file's name."""
+    """SPDX 2.3. `programs`: the bytes of each, and of each library, by its file's
+    name."""
     def package(part, version_, licence):
         return {"SPDXID": f"SPDXRef-{part}", "name": part,
                 "versionInfo": version_, "licenseDeclared": licence,
@@ -98,21 +100,26 @@ def sbom(name, programs):
             *(related("winsock-models", "CONTAINS", identity(file))
               for file in sums),
             *(related(identity(file), "STATIC_LINK", part[0])
-              for file in sums for part in linked)],
+              for file in sums if file.endswith(".exe") for part in linked)],
     }
 
 
 def main():
-    folder, *programs = sys.argv[1:]
+    folder, *words = sys.argv[1:]
+    libraries = [word for word in words if word.endswith(".a")]
+    programs = [word for word in words if word not in libraries]
     if not programs:
-        sys.exit("usage: dist.py FOLDER PROGRAM...")
+        sys.exit("usage: dist.py FOLDER PROGRAM... LIBRARY.a...")
     name = f"winsock-models-{version()}"
     files = {f"{program}.exe": (ROOT / folder / f"{program}.exe").read_bytes()
              for program in programs}
+    for library in libraries:
+        place = "libwatch32.a" if "i686" in library else "libwatch.a"
+        files[place] = (ROOT / library).read_bytes()
     files["sbom.spdx.json"] = json.dumps(
         sbom(name, files), indent=1).encode("ascii") + b"\n"
-    for document in ("README.md", "LICENSE"):
-        files[document] = (ROOT / document).read_bytes()
+    for document in ("README.md", "LICENSE", "docs/watch.md"):
+        files[Path(document).name] = (ROOT / document).read_bytes()
     files["SHA256SUMS"] = "".join(
         f"{hashlib.sha256(data).hexdigest()}  {file}\n"
         for file, data in sorted(files.items())).encode("ascii")

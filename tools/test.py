@@ -103,6 +103,7 @@ PARTS = {
     "window": [Job("", *python("window"), seconds=20)],
     "trace": [Job("", *python("trace"), seconds=60)],
     "row": [Job("", *python("row"), seconds=30)],
+    "library": [Job("", *python("library"), seconds=150)],
     "contract": [Job(model, *python("contract", model), seconds=60,
                      wide=model not in ("select", "asyncselect", *EXTRAS))
                  for model in (*MODELS, *EXTRAS)] +

@@ -56,5 +56,8 @@ void call_pool_leaves(void);
 /* At the beginning of a thread. In "worker #" the # stands for a number. */
 void call_thread(const char *name);
 
+/* Likewise, when the name of that function is to be looked up. */
+void call_thread_in(ULONG_PTR began_in);
+
 #endif
 #endif

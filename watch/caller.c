@@ -127,15 +127,30 @@ static struct caller all_counts(void)
     return sum;
 }
 
+/* A program that is not ours has its standard output for itself, and nobody
+ * counts its echoes. */
+#ifdef WATCH_LIBRARY
+#define TABLE    OUTPUT_STDERR
+#define PER_ECHO ""
+#else
+#define TABLE    OUTPUT_STDOUT
+#define PER_ECHO "   per echo"
+#endif
+
 static void print_count(const char *name, LONG64 calls, LONG64 for_echoes,
                         unsigned long long echoes)
 {
     char each[64] = "";
+#ifdef WATCH_LIBRARY
+    (void)echoes;
+    if (for_echoes > 0)
+        snprintf(each, sizeof each, " %12lld", (long long)for_echoes);
+#else
     if (for_echoes > 0 && echoes > 0)
         snprintf(each, sizeof each, " %12lld %10.3f", (long long)for_echoes,
                  (double)for_echoes / (double)echoes);
-    output_print(OUTPUT_STDOUT, "  %-28s %12lld%s\n", name, (long long)calls,
-                 each);
+#endif
+    output_print(TABLE, "  %-28s %12lld%s\n", name, (long long)calls, each);
 }
 
 void trace_summary(unsigned long long echoes)
@@ -143,8 +158,8 @@ void trace_summary(unsigned long long echoes)
     struct caller counts = all_counts();
     LONG64 all = 0;
     LONG64 all_for_echoes = 0;
-    output_print(OUTPUT_STDOUT, "\n  %-28s %12s %12s %10s\n",
-                 "Winsock and Win32 calls", "calls", "for echoes", "per echo");
+    output_print(TABLE, "\n  %-28s %12s %12s%s\n", "Winsock and Win32 calls",
+                 "calls", "for echoes", PER_ECHO);
     for (int id = 0; id < TRACE_IDS; id++) {
         LONG64 for_echoes = counts.calls[ECHOES][id];
         LONG64 calls = for_echoes + counts.calls[OTHERS][id];
@@ -155,8 +170,7 @@ void trace_summary(unsigned long long echoes)
     }
     print_count("together", all, all_for_echoes, echoes);
     if (uncounted > 0)
-        output_print(OUTPUT_STDOUT,
-                     "  %lld calls were not counted: out of memory\n",
+        output_print(TABLE, "  %lld calls were not counted: out of memory\n",
                      (long long)uncounted);
     output_flush();
 }

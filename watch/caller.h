@@ -27,6 +27,7 @@ struct caller {
     struct map routines; /* OVERLAPPED -> completion routine of the program */
     struct trace_ring *ring;    /* made at the first record; it stays */
     char name[TRACE_NAME_SIZE]; /* of the thread, when it is known */
+    ULONG_PTR began_in;         /* else the function in which it began, or 0 */
     struct trace_place here;    /* see watch_at() */
     const char *source;
     ULONG_PTR close_told; /* ... the one whose close was told just now */

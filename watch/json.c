@@ -63,7 +63,7 @@ static const struct trace_op *op_of(const struct trace_state *state,
         ov = rec->args[0];
     else if (watched[rec->id].operation != 0)
         ov = rec->args[watched[rec->id].operation];
-    else if (rec->id == TRACE_WSAGetOverlappedResult ||
+    else if (watched[rec->id].told == TOLD_REAPED ||
              rec->id == TRACE_CancelIoEx)
         ov = rec->args[1];
     else if (rec->id == TRACE_GetQueuedCompletionStatus &&
@@ -609,12 +609,12 @@ static void line_about(struct trace_text *out, const struct trace_state *state,
                       : TRACE_LIST_MOST,
                   rec->list_len[0] + rec->list_len[1]);
     }
-    if (over && rec->id == TRACE_WSAWaitForMultipleEvents && rec->result >= 0 &&
+    if (over && watched[rec->id].told == TOLD_SLOT && rec->result >= 0 &&
         rec->result < rec->list_len[0])
         trace_add(out, ",\"slot\":%lld", (long long)rec->result);
     if (over && rec->id == TRACE_GetQueuedCompletionStatus)
         trace_add(out, ",\"key\":%llu", (unsigned long long)rec->out[1]);
-    if (over && rec->id == TRACE_GetMessageW && rec->result > 0) {
+    if (over && watched_takes(rec->id) && rec->result > 0) {
         h = trace_handle_of(state, rec->out[1]);
         trace_add(out, ",\"message\":{\"number\":%llu",
                   (unsigned long long)rec->out[0]);

@@ -19,6 +19,10 @@ bool watch_places;
 bool trace_event_flags;
 struct trace_ring *volatile trace_rings;
 
+/* Of ntdll.dll; with no header, and the same since Windows NT. */
+static LONG(NTAPI *query_event)(HANDLE event, int what, void *state, ULONG size,
+                                ULONG *got);
+
 static volatile LONG64 next_seq;
 static volatile LONG no_ring; /* threads without one: out of memory */
 
@@ -122,6 +126,9 @@ static bool can_wait(enum trace_id id, const ULONG_PTR *args)
     switch (watched[id].waits) {
     case WAITS_NOT: return false;
     case WAITS_BLOCKING: return !sock_of(args[0])->non_blocking;
+    case WAITS_UNPOSTED:
+        return args[watched[id].operation] == 0 &&
+               !sock_of(args[0])->non_blocking;
     case WAITS_IF_3:
     case WAITS_MODEL_IF_3: return args[3] != 0;
     default: return true;
@@ -142,20 +149,26 @@ static void look_before(struct trace_call *t)
     const ULONG_PTR *args = t->args;
     const OVERLAPPED *ov = NULL;
     const WSABUF *buf;
+    int routine = watched_routine(t->id);
+    /* With a routine, hEvent is not used. */
+    if (watched[t->id].told == TOLD_POSTED &&
+        (routine == 0 || args[routine] == 0))
+        ov = (const OVERLAPPED *)args[watched[t->id].operation];
     switch (t->id) {
     case TRACE_send:
+    case TRACE_sendto:
         keep_text(t, (const void *)args[1], (size_t)(int)args[2]);
         break;
     case TRACE_WSARecv:
     case TRACE_WSASend:
+    case TRACE_WSARecvFrom:
+    case TRACE_WSASendTo:
         buf = (const WSABUF *)args[1];
         t->out[0] = buf->len;
-        if (t->id == TRACE_WSASend)
+        if (t->id == TRACE_WSASend || t->id == TRACE_WSASendTo)
             keep_text(t, buf->buf, buf->len);
-        if (args[6] == 0) /* with a routine, hEvent is not used */
-            ov = (const OVERLAPPED *)args[5];
         break;
-    case TRACE_AcceptEx: ov = (const OVERLAPPED *)args[7]; break;
+    case TRACE_DispatchMessageA:
     case TRACE_DispatchMessageW: {
         const MSG *message = (const MSG *)args[0];
         t->out[0] = message->message;
@@ -165,19 +178,19 @@ static void look_before(struct trace_call *t)
     }
     default: break;
     }
+    /* The lowest bit of hEvent only says that no packet is wanted. */
     if (ov != NULL)
-        t->out[1] = (ULONG_PTR)ov->hEvent;
+        t->out[1] = (ULONG_PTR)ov->hEvent & ~(ULONG_PTR)1;
 }
 
 /* Of an operation that was done at once. Where its packet comes nevertheless,
  * another thread may have the OVERLAPPED by now. */
-static DWORD bytes_at_once(const ULONG_PTR *args)
+static DWORD bytes_at_once(enum trace_id id, const ULONG_PTR *args)
 {
+    const OVERLAPPED *ov = (const OVERLAPPED *)args[watched[id].operation];
     if (args[3] != 0)
         return *(const DWORD *)args[3];
-    if (args[5] != 0 && sock_of(args[0])->skips)
-        return (DWORD)((const OVERLAPPED *)args[5])->InternalHigh;
-    return 0;
+    return ov != NULL && sock_of(args[0])->skips ? (DWORD)ov->InternalHigh : 0;
 }
 
 /* What the call has written. Its own thread may look at that: it is where the
@@ -187,14 +200,27 @@ static void look_after(struct trace_call *t, LONG_PTR result)
     const ULONG_PTR *args = t->args;
     switch (t->id) {
     case TRACE_recv:
+    case TRACE_recvfrom:
         if (result > 0)
             keep_text(t, (const void *)args[1], (size_t)result);
         break;
     case TRACE_WSARecv:
     case TRACE_WSASend:
+    case TRACE_WSARecvFrom:
+    case TRACE_WSASendTo:
         if (result == 0)
-            t->out[2] = bytes_at_once(args);
+            t->out[2] = bytes_at_once(t->id, args);
         break;
+    case TRACE_WSARecvMsg:
+        if (result == 0 && args[2] != 0)
+            t->out[2] = *(const DWORD *)args[2];
+        break;
+    case TRACE_PeekMessageA:
+    case TRACE_PeekMessageW:
+        if (result == 0)
+            break;
+        /* fall through */
+    case TRACE_GetMessageA:
     case TRACE_GetMessageW: {
         const MSG *message = (const MSG *)args[0];
         t->out[0] = message->message;
@@ -211,7 +237,7 @@ static void look_after(struct trace_call *t, LONG_PTR result)
         t->out[0] = result ? *(const ULONG *)args[3] : 0;
         break;
     case TRACE_RIODequeueCompletion:
-        t->out[0] = result == (LONG64)RIO_CORRUPT_CQ ? 0 : (ULONG_PTR)result;
+        t->out[0] = (ULONG)result == RIO_CORRUPT_CQ ? 0 : (ULONG_PTR)result;
         break;
     case TRACE_WSAEnumNetworkEvents:
         if (result == 0)
@@ -246,8 +272,17 @@ static size_t keep_sets(struct trace_record *rec, const ULONG_PTR *args)
     return at;
 }
 
-/* The events of a wait; and in out[0], one bit for each that is signalled now.
- * To ask an event does not change it: all of Winsock's are manual-reset. */
+/* To wait for an event without any time would tell as much, but it takes the
+ * signal away from one that resets itself. */
+static bool is_signalled(HANDLE event)
+{
+    LONG state[2]; /* its kind, and whether it is signalled */
+    return query_event != NULL &&
+           query_event(event, 0, state, sizeof state, NULL) >= 0 &&
+           state[1] != 0;
+}
+
+/* The events of a wait; and in out[0], one bit for each that is signalled now. */
 static size_t keep_events(struct trace_record *rec, const ULONG_PTR *args)
 {
     const HANDLE *events = (const HANDLE *)args[1];
@@ -255,7 +290,7 @@ static size_t keep_events(struct trace_record *rec, const ULONG_PTR *args)
     if (trace_event_flags) {
         ULONG_PTR signalled = 0;
         for (unsigned i = 0; i < rec->list_len[0] && i < TRACE_LIST_MOST; i++) {
-            if (REAL(WaitForSingleObject)(events[i], 0) == WAIT_OBJECT_0)
+            if (is_signalled(events[i]))
                 signalled |= (ULONG_PTR)1 << i;
         }
         rec->out[0] = signalled;
@@ -298,7 +333,11 @@ static size_t keep_list(struct trace_record *rec)
     case TRACE_select:
         /* After a failure the sets are as they went in. */
         return rec->result == SOCKET_ERROR ? 0 : keep_sets(rec, rec->args);
-    case TRACE_WSAWaitForMultipleEvents: return keep_events(rec, rec->args);
+    case TRACE_WSAWaitForMultipleEvents:
+    case TRACE_WaitForMultipleObjects:
+    case TRACE_WaitForMultipleObjectsEx:
+    case TRACE_MsgWaitForMultipleObjects:
+    case TRACE_MsgWaitForMultipleObjectsEx: return keep_events(rec, rec->args);
     case TRACE_GetQueuedCompletionStatusEx:
         return rec->kind == RECORD_WOKE ? keep_packets(rec, rec->args) : 0;
     case TRACE_RIODequeueCompletion: return keep_results(rec, rec->args);
@@ -392,7 +431,7 @@ static struct caller *recorder(void)
             return NULL;
         if (mine->name[0] == '\0')
             described(mine->name, sizeof mine->name);
-        note(mine, RECORD_THREAD, NULL, 0, 0, 0, mine->name,
+        note(mine, RECORD_THREAD, NULL, mine->began_in, 0, 0, mine->name,
              strlen(mine->name) + 1);
     }
     return mine;
@@ -507,9 +546,13 @@ static ULONG_PTR bytes_of(const struct trace_call *t, LONG_PTR result)
     switch (t->id) {
     case TRACE_recv:
     case TRACE_send:
+    case TRACE_recvfrom:
+    case TRACE_sendto:
         return result > 0 && sock_of(args[0])->client ? (ULONG_PTR)result : 0;
     case TRACE_WSARecv:
-    case TRACE_WSASend: return result == 0 ? bytes_at_once(args) : 0;
+    case TRACE_WSASend:
+    case TRACE_WSARecvFrom:
+    case TRACE_WSASendTo: return result == 0 ? bytes_at_once(t->id, args) : 0;
     case TRACE_WSAGetOverlappedResult:
     case TRACE_GetOverlappedResult: return result ? *(const DWORD *)args[2] : 0;
     case TRACE_GetQueuedCompletionStatus:
@@ -522,8 +565,7 @@ static ULONG_PTR bytes_of(const struct trace_call *t, LONG_PTR result)
                        .dwNumberOfBytesTransferred;
         return sum;
     case TRACE_RIODequeueCompletion:
-        for (LONG_PTR i = 0; result != (LONG_PTR)RIO_CORRUPT_CQ && i < result;
-             i++)
+        for (LONG_PTR i = 0; (ULONG)result != RIO_CORRUPT_CQ && i < result; i++)
             sum += ((const RIORESULT *)args[1])[i].BytesTransferred;
         return sum;
     default: return 0;
@@ -560,7 +602,8 @@ void call_ends(struct trace_call *t, LONG_PTR result)
         t->mine->echo = true;
     if (t->ring != NULL)
         record_end(t, result, error);
-    if (t->id == TRACE_accept && (SOCKET)result != INVALID_SOCKET)
+    if ((t->id == TRACE_accept || t->id == TRACE_WSAAccept) &&
+        (SOCKET)result != INVALID_SOCKET)
         newcomer((ULONG_PTR)result, t->args[0]);
     else if (t->id == TRACE_setsockopt && result == 0 &&
              (int)t->args[2] == SO_UPDATE_ACCEPT_CONTEXT)
@@ -619,11 +662,21 @@ void call_thread(const char *name)
         snprintf(mine->name, sizeof mine->name, "%s", name);
 }
 
+void call_thread_in(ULONG_PTR began_in)
+{
+    struct caller *mine = caller_mine();
+    if (mine != NULL)
+        mine->began_in = began_in;
+}
+
 void trace_begin(const char *model, bool narrate, const char *file)
 {
     caller_begin();
     if (!narrate && file == NULL)
         return;
+    FARPROC found =
+        GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "NtQueryEvent");
+    memcpy(&query_event, &found, sizeof found);
     call_thread("main");
     trace_writer_begin(model, narrate, file);
     trace_on = watch_places = true;

@@ -19,7 +19,10 @@
 #include "common/args.h"
 #include "common/err.h"
 #include "watch/faults.h"
+#include "common/utf8.h"
+#include "common/version.h"
 #include "watch/real.h"
+#include "watch/record.h"
 
 #if defined(TRACE) && defined(WATCH_LIBRARY)
 
@@ -104,9 +107,19 @@ static void find_all(void)
 
 /* ---- begin and end --------------------------------------------------------- */
 
-static void at_end(void)
+/* Who wants to know whether a program was linked with this library looks for it
+ * in the file. */
+static const char mark[] __attribute__((used)) =
+    "linked with libwatch.a " SUITE_VERSION;
+
+static bool counts;
+
+void library_end(void)
 {
-    trace_summary(0);
+    static volatile LONG ended;
+    trace_writer_end();
+    if (counts && InterlockedExchange(&ended, TRUE) == FALSE)
+        trace_summary(0);
 }
 
 static _Noreturn void refuse(const char *value)
@@ -139,15 +152,21 @@ static const char *program_name(void)
 
 static BOOL CALLBACK begin(INIT_ONCE *once, void *arg, void **context)
 {
-    static char value[1024];
+    static wchar_t given[1024];
+    const char *value = "off";
     (void)once, (void)arg, (void)context;
     find_all();
     err_program(program_name());
-    DWORD len = GetEnvironmentVariableA("WATCH", value, sizeof value);
+    DWORD len = GetEnvironmentVariableW(L"WATCH", given,
+                                        sizeof given / sizeof given[0]);
+    if (len >= sizeof given / sizeof given[0])
+        value = "(too long)";
+    else if (len > 0)
+        value = utf8_from_wide(given); /* it stays */
+    if (value == NULL)
+        die_call("malloc", ERROR_NOT_ENOUGH_MEMORY);
     const char *file = NULL;
     const char *strict = NULL;
-    if (len == 0)
-        snprintf(value, sizeof value, "off");
     if (strncmp(value, "trace:", 6) == 0)
         file = value + 6;
     bool faults = strncmp(value, "faults:", 7) == 0;
@@ -158,13 +177,14 @@ static BOOL CALLBACK begin(INIT_ONCE *once, void *arg, void **context)
         strcmp(value, "trace") == 0 ||
         (strict != NULL && (*strict == '\0' || value[6] == ':')) ||
         (file != NULL && (ends_in(file, ".json") || ends_in(file, ".jsonl")));
-    if (len >= sizeof value || !known)
+    if (!known)
         refuse(value);
     faults_begin(faults ? value + 7 : NULL);
+    if (strcmp(value, "off") != 0 && atexit(library_end) != 0)
+        die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);
     trace_begin(program_name(), strcmp(value, "trace") == 0, file);
     strict_begin(strict);
-    if (strict == NULL && strcmp(value, "off") != 0 && atexit(at_end) != 0)
-        die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);
+    counts = strict == NULL && strcmp(value, "off") != 0;
     return TRUE;
 }
 
@@ -173,6 +193,13 @@ void library_begin(void)
     static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
     if (!InitOnceExecuteOnce(&once, begin, NULL, NULL))
         die_call("InitOnceExecuteOnce", GetLastError());
+}
+
+/* Before the constructors of the program, so that what their objects do at the
+ * end is seen, too. */
+static void __attribute__((constructor(101))) before_main(void)
+{
+    library_begin();
 }
 
 #endif

@@ -26,10 +26,14 @@ extern struct watch_real {
 /* Before anything else is done. Any thread, as often as it likes. */
 void library_begin(void);
 
+/* Before the process ends. Any thread, as often as it likes. */
+void library_end(void);
+
 #else
 
 #define REAL(name)      name
 #define library_begin() ((void)0)
+#define library_end()   trace_writer_end()
 
 #endif
 #endif

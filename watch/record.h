@@ -29,6 +29,7 @@ struct watched {
         TOLD_READY,
         TOLD_RESULTS,
         TOLD_MESSAGE,
+        TOLD_PEEKED,
         TOLD_SLOT,
         TOLD_WAIT,
         TOLD_SLEEP,
@@ -48,6 +49,8 @@ struct watched {
         WAITS_NOT,
         WAITS_ALWAYS,
         WAITS_BLOCKING,
+        WAITS_UNPOSTED,
+        WAITS_LAST,
         WAITS_IF_3,
         WAITS_MODEL,
         WAITS_MODEL_IF_3
@@ -57,6 +60,24 @@ struct watched {
 
 /* The last one, TRACE_IDS, is of records that are no call. */
 extern const struct watched watched[TRACE_IDS + 1];
+
+/* The number of the argument that is a completion routine, or 0. */
+static inline int watched_routine(enum trace_id id)
+{
+    return watched[id].told == TOLD_POSTED && watched[id].fails == FAILS_MINUS_1
+               ? watched[id].operation + 1
+               : 0;
+}
+
+/* Does the call take a message out of the queue, or does it hand one on? */
+static inline bool watched_takes(enum trace_id id)
+{
+    return watched[id].told == TOLD_MESSAGE || watched[id].told == TOLD_PEEKED;
+}
+static inline bool watched_dispatches(enum trace_id id)
+{
+    return watched[id].args[0] == 'M';
+}
 
 /* No call has more arguments, and none tells more by what it writes. Of the
  * bytes that are sent or received, so many are told. */
@@ -153,6 +174,10 @@ extern bool trace_event_flags;
  * with trace_writer_wake(), by a thread that has just moved its `head`. */
 void trace_writer_begin(const char *model, bool narrate, const char *file_name);
 void trace_writer_wake(void);
+
+/* Write what there is, and nothing more from then on. Any thread, as often as it
+ * likes. */
+void trace_writer_end(void);
 
 #endif
 #endif

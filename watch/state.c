@@ -31,7 +31,8 @@ bool trace_failed(const struct trace_record *rec)
 
 bool trace_posted(const struct trace_record *rec)
 {
-    return watched[rec->id].operation != 0 && !trace_failed(rec);
+    int operation = watched[rec->id].operation;
+    return operation != 0 && rec->args[operation] != 0 && !trace_failed(rec);
 }
 
 bool trace_at_once(const struct trace_record *rec)
@@ -117,17 +118,27 @@ static void handle_name(struct trace_state *state, ULONG_PTR handle,
     }
 }
 
-/* A name that stands in the source, as argument number `index`. */
-static void handle_named_by(struct trace_state *state,
-                            const struct trace_record *rec, unsigned index)
+ULONG_PTR trace_message_handle(ULONG_PTR message)
 {
-    char name[TRACE_NAME_SIZE];
+    return 2 * message + 1;
+}
+
+/* A message, argument number `index`: its name stands in the source, if that is
+ * known. */
+static void message_named(struct trace_state *state,
+                          const struct trace_record *rec, unsigned index,
+                          bool of_sockets)
+{
+    struct trace_handle *h =
+        handle_make(state, trace_message_handle(rec->args[index]));
     size_t len = 0;
+    if (h == NULL)
+        return;
+    h->of_sockets = h->of_sockets || of_sockets;
     if (rec->source == NULL)
         return;
     const char *from = trace_argument(rec->source, index, &len);
-    snprintf(name, sizeof name, "%.*s", (int)len, from);
-    handle_name(state, rec->args[index], name);
+    snprintf(h->name, sizeof h->name, "%.*s", (int)len, from);
 }
 
 static void connection_number(struct trace_state *state,
@@ -238,10 +249,19 @@ static void count_bytes(struct trace_state *state, ULONG_PTR sock,
     struct trace_handle *h = trace_handle_of(state, sock);
     if (h == NULL)
         return;
-    if (id == TRACE_recv || id == TRACE_WSARecv)
-        h->received += len;
-    else if (id == TRACE_send || id == TRACE_WSASend)
-        h->sent += len;
+    switch (id) {
+    case TRACE_recv:
+    case TRACE_recvfrom:
+    case TRACE_WSARecv:
+    case TRACE_WSARecvFrom:
+    case TRACE_WSARecvMsg: h->received += len; break;
+    case TRACE_send:
+    case TRACE_sendto:
+    case TRACE_WSASend:
+    case TRACE_WSASendTo:
+    case TRACE_TransmitFile: h->sent += len; break;
+    default: break;
+    }
 }
 
 /* The server has been told how it ended. */
@@ -267,7 +287,7 @@ static struct trace_op *op_begin(struct trace_state *state,
                                  const struct trace_record *rec)
 {
     ULONG_PTR ov = rec->args[watched[rec->id].operation];
-    struct trace_op *op = op_make(state, ov);
+    struct trace_op *op = ov != 0 ? op_make(state, ov) : NULL;
     const struct trace_handle *s = trace_handle_of(state, rec->args[0]);
     if (op == NULL)
         return NULL;
@@ -280,10 +300,10 @@ static struct trace_op *op_begin(struct trace_state *state,
     snprintf(op->name, sizeof op->name, "%s", s != NULL ? s->name : "");
     op->accepts = rec->id == TRACE_AcceptEx ? rec->args[1] : 0;
     op->routine = NULL;
-    if (rec->args[6] != 0 &&
-        (rec->id == TRACE_WSARecv || rec->id == TRACE_WSASend))
-        op->routine =
-            trace_code(rec->source, 6, rec->args[6], &op->routine_len);
+    int routine = watched_routine(rec->id);
+    if (routine != 0 && rec->args[routine] != 0)
+        op->routine = trace_code(rec->source, (unsigned)routine,
+                                 rec->args[routine], &op->routine_len);
     if (!trace_posted(rec)) {
         op->state = OP_REAPED;
         return NULL;
@@ -337,10 +357,18 @@ struct trace_thread *trace_thread_new(struct trace_state *state, DWORD tid)
     return t;
 }
 
-/* "worker #" becomes "worker 3", when there are two others. No name is one, too. */
+/* "worker #" becomes "worker 3", when there are two others. Without a name it is
+ * called like the function in which it began, if that is known. */
 static void thread_name(struct trace_state *state, struct trace_thread *thread,
-                        const char *name)
+                        const char *name, ULONG_PTR began_in)
 {
+    char given[TRACE_NAME_SIZE];
+    if (name[0] == '\0' && began_in != 0) {
+        const char *function = trace_code(NULL, 0, began_in, &(size_t){0});
+        snprintf(given, sizeof given, "%.*s #", (int)sizeof given - 8,
+                 function);
+        name = given;
+    }
     if (name[0] == '\0')
         name = "thread #";
     size_t len = strcspn(name, "#");
@@ -433,7 +461,7 @@ static void wait_begun(struct trace_state *state, struct trace_thread *thread,
         thread->waits[rec->depth] =
             (struct trace_wait){rec->id, rec->began, rec->place};
     thread->depth = rec->depth + 1;
-    thread->asleep = rec->id != TRACE_DispatchMessageW;
+    thread->asleep = !watched_dispatches(rec->id);
     if (rec->id == TRACE_select) {
         sets_copy(&state->asked, rec);
         state->answered.known = false;
@@ -472,7 +500,11 @@ static void socket_made(struct trace_state *state,
                         const struct trace_record *rec)
 {
     char name[TRACE_NAME_SIZE];
-    if (trace_failed(rec) || rec->args[1] != SOCK_DGRAM)
+    if (trace_failed(rec))
+        return;
+    /* What had this value before was closed by a call that is not watched. */
+    handle_remove(state, (ULONG_PTR)rec->result);
+    if (rec->args[1] != SOCK_DGRAM)
         return;
     snprintf(name, sizeof name, "datagram %llu",
              (unsigned long long)rec->result);
@@ -486,8 +518,135 @@ static void event_made(struct trace_state *state,
     char name[TRACE_NAME_SIZE];
     if (trace_failed(rec))
         return;
+    handle_remove(state, (ULONG_PTR)rec->result);
     snprintf(name, sizeof name, "event %lu", ++state->events_made);
     handle_name(state, (ULONG_PTR)rec->result, name);
+}
+
+static void message_taken(struct trace_state *state,
+                          struct trace_change *change,
+                          const struct trace_record *rec)
+{
+    if (watched[rec->id].told == TOLD_PEEKED && rec->result == 0)
+        return;
+    posted_take(state, change, TRACE_PostMessageW, rec->out[0], rec->out[1]);
+    if (change->posted_count == 0)
+        posted_take(state, change, TRACE_PostMessageA, rec->out[0],
+                    rec->out[1]);
+    state->messages++;
+    memcpy(state->message, rec->out, sizeof state->message);
+}
+
+/* The program has said that of such operations it wants to hear nothing more:
+ * the call itself is the end. */
+static void done_without_packet(struct trace_state *state,
+                                struct trace_change *change,
+                                const struct trace_record *rec)
+{
+    const struct trace_handle *h = trace_handle_of(state, rec->args[0]);
+    if (h != NULL && h->no_packet)
+        op_reap(state, change, change->begun->ov, rec->out[2]);
+}
+
+/* Sockets, events and other handles: who they are, and how they behave. */
+static void handle_made(struct trace_state *state,
+                        const struct trace_record *rec)
+{
+    struct trace_handle *h;
+    switch (rec->id) {
+    case TRACE_listen:
+        if (!trace_failed(rec))
+            handle_name(state, rec->args[0], "listener");
+        break;
+    case TRACE_socket:
+    case TRACE_WSASocketA:
+    case TRACE_WSASocketW: socket_made(state, rec); break;
+    case TRACE_accept:
+    case TRACE_WSAAccept:
+        if (!trace_failed(rec))
+            handle_remove(state, (ULONG_PTR)rec->result);
+        break;
+    case TRACE_CreateEventA:
+    case TRACE_CreateEventW:
+    case TRACE_WSACreateEvent: event_made(state, rec); break;
+    case TRACE_SetEvent:
+    case TRACE_ResetEvent:
+    case TRACE_WSASetEvent:
+    case TRACE_WSAResetEvent:
+        event_signalled(state, rec->args[0],
+                        rec->id == TRACE_SetEvent ||
+                            rec->id == TRACE_WSASetEvent);
+        break;
+    case TRACE_WSAEnumNetworkEvents: /* it resets the event, too */
+        if (!trace_failed(rec))
+            event_signalled(state, rec->args[1], false);
+        break;
+    case TRACE_SetFileCompletionNotificationModes:
+        h = handle_make(state, rec->args[0]);
+        if (h != NULL && !trace_failed(rec))
+            h->no_packet =
+                (rec->args[1] & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) != 0;
+        break;
+    case TRACE_CreateThreadpoolIo:
+        if (!trace_failed(rec))
+            event_owner(state, (ULONG_PTR)rec->result, rec->args[0]);
+        break;
+    case TRACE_WSAEventSelect:
+        if (rec->args[1] != 0)
+            event_owner(state, rec->args[1], rec->args[0]);
+        break;
+    default: break;
+    }
+}
+
+/* Bytes come or go at once, or later. */
+static void bytes_moved(struct trace_state *state, struct trace_change *change,
+                        const struct trace_record *rec)
+{
+    switch (rec->id) {
+    case TRACE_WSARecv:
+    case TRACE_WSASend:
+    case TRACE_WSARecvFrom:
+    case TRACE_WSASendTo:
+    case TRACE_WSARecvMsg:
+        if (rec->args[watched[rec->id].operation] == 0 && !trace_failed(rec))
+            count_bytes(state, rec->args[0], rec->id, rec->out[2]);
+        else if (change->begun != NULL && change->begun->state == OP_DONE)
+            done_without_packet(state, change, rec);
+        break;
+    case TRACE_recv:
+    case TRACE_send:
+    case TRACE_recvfrom:
+    case TRACE_sendto:
+        if (rec->result > 0)
+            count_bytes(state, rec->args[0], rec->id, (ULONG_PTR)rec->result);
+        break;
+    default: break;
+    }
+}
+
+/* Something is sent to a thread of the program, and will be taken there. */
+static void sent(struct trace_state *state, struct trace_change *change,
+                 const struct trace_record *rec)
+{
+    switch (rec->id) {
+    case TRACE_PostMessageA:
+    case TRACE_PostMessageW:
+        message_named(state, rec, 1, false);
+        if (!trace_failed(rec))
+            posted_put(state, change, rec, rec->args[1], rec->args[2]);
+        break;
+    case TRACE_PostQueuedCompletionStatus:
+        if (!trace_failed(rec))
+            posted_put(state, change, rec, rec->args[3], rec->args[2]);
+        break;
+    case TRACE_QueueUserAPC:
+        state->apcs_queued++;
+        if (!trace_failed(rec))
+            posted_put(state, change, rec, rec->out[0], 0);
+        break;
+    default: break;
+    }
 }
 
 static void call_made(struct trace_state *state, struct trace_thread *thread,
@@ -502,62 +661,35 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         if (!trace_failed(rec))
             sets_copy(&state->answered, rec);
         break;
+    case TRACE_GetMessageA:
     case TRACE_GetMessageW:
-        posted_take(state, change, TRACE_PostMessageW, rec->out[0],
-                    rec->out[1]);
-        state->messages++;
-        memcpy(state->message, rec->out, sizeof state->message);
-        break;
+    case TRACE_PeekMessageA:
+    case TRACE_PeekMessageW: message_taken(state, change, rec); break;
     case TRACE_WSAWaitForMultipleEvents:
         events_copy(thread, rec);
-        if (rec->result >= 0 && rec->result < thread->events)
-            op_done_by_event(state, thread->event[rec->result]);
+        /* fall through */
+    case TRACE_WaitForMultipleObjects:
+    case TRACE_WaitForMultipleObjectsEx:
+    case TRACE_MsgWaitForMultipleObjects:
+    case TRACE_MsgWaitForMultipleObjectsEx:
+        if (rec->result >= 0 && rec->result < rec->list_len[0] &&
+            rec->result < TRACE_LIST_MOST)
+            op_done_by_event(state, rec->list[rec->result]);
         break;
     case TRACE_GetQueuedCompletionStatus:
     case TRACE_GetQueuedCompletionStatusEx:
     case TRACE_RIODequeueCompletion: packets_taken(state, change, rec); break;
     case TRACE_WSAGetOverlappedResult:
+    case TRACE_GetOverlappedResult:
         if (rec->result != FALSE || rec->error != WSA_IO_INCOMPLETE)
             op_reap(state, change, rec->args[1], rec->result ? rec->out[0] : 0);
         break;
-    case TRACE_listen:
-        if (!trace_failed(rec))
-            handle_name(state, rec->args[0], "listener");
-        break;
-    case TRACE_WSASocketW: socket_made(state, rec); break;
-    case TRACE_WSACreateEvent: event_made(state, rec); break;
-    case TRACE_PostMessageW:
-        handle_named_by(state, rec, 1);
-        if (!trace_failed(rec))
-            posted_put(state, change, rec, rec->args[1], rec->args[2]);
-        break;
-    case TRACE_PostQueuedCompletionStatus:
-        if (!trace_failed(rec))
-            posted_put(state, change, rec, rec->args[3], rec->args[2]);
-        break;
-    case TRACE_WSASetEvent:
-    case TRACE_WSAResetEvent:
-        event_signalled(state, rec->args[0], rec->id == TRACE_WSASetEvent);
-        break;
-    case TRACE_WSAEnumNetworkEvents: /* it resets the event, too */
-        if (!trace_failed(rec))
-            event_signalled(state, rec->args[1], false);
-        break;
-    case TRACE_recv:
-    case TRACE_send:
-        if (rec->result > 0)
-            count_bytes(state, rec->args[0], rec->id, (ULONG_PTR)rec->result);
-        break;
     case TRACE_WSAAsyncSelect:
-        handle_named_by(state, rec, 2);
+        message_named(state, rec, 2, true);
         h = handle_make(state, rec->args[0]);
         if (h != NULL)
             h->interest = rec->args[3];
         state->async = true;
-        break;
-    case TRACE_WSAEventSelect:
-        if (rec->args[1] != 0)
-            event_owner(state, rec->args[1], rec->args[0]);
         break;
     case TRACE_CreateIoCompletionPort: state->port = true; break;
     case TRACE_SetFileCompletionNotificationModes:
@@ -566,15 +698,6 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
             h->skips =
                 (rec->args[1] & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) != 0;
         break;
-    case TRACE_CreateThreadpoolIo:
-        if (!trace_failed(rec))
-            event_owner(state, (ULONG_PTR)rec->result, rec->args[0]);
-        break;
-    case TRACE_QueueUserAPC:
-        state->apcs_queued++;
-        if (!trace_failed(rec))
-            posted_put(state, change, rec, rec->out[0], 0);
-        break;
     case TRACE_closesocket:
         h = trace_handle_of(state, rec->args[0]);
         if (h != NULL && h->id != 0) {
@@ -582,7 +705,11 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
             change->clients = true;
         }
         break;
-    default: break;
+    default:
+        handle_made(state, rec);
+        bytes_moved(state, change, rec);
+        sent(state, change, rec);
+        break;
     }
 }
 
@@ -646,7 +773,7 @@ struct trace_change trace_apply(struct trace_state *state,
             peer_name(rec, trace_handle_of(state, rec->args[0])->peer);
         break;
     case RECORD_THREAD:
-        thread_name(state, thread, (const char *)rec->list);
+        thread_name(state, thread, (const char *)rec->list, rec->args[0]);
         change.thread_named = true;
         break;
     }

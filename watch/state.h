@@ -23,6 +23,8 @@ struct trace_handle {
     unsigned long long id; /* of a connection: its number; else 0 */
     bool skips;            /* what is done at once sends it no packet */
     ULONG_PTR interest;    /* what was registered with WSAAsyncSelect() */
+    bool no_packet;        /* what is done at once brings none */
+    bool of_sockets;       /* of a message: it was given to WSAAsyncSelect() */
     char name[TRACE_NAME_SIZE];
     char peer[TRACE_PEER_SIZE];  /* of a connection; of a listener its own */
     unsigned long accepted_by;   /* the operation that made it, or 0 */
@@ -158,6 +160,10 @@ struct trace_thread *trace_thread_new(struct trace_state *state, DWORD tid);
 struct trace_handle *trace_handle_of(const struct trace_state *state,
                                      ULONG_PTR handle);
 struct trace_op *trace_op_of(const struct trace_state *state, ULONG_PTR ov);
+
+/* The handle by which the name of a message is kept. It is odd, and no handle
+ * of Windows is. */
+ULONG_PTR trace_message_handle(ULONG_PTR message);
 
 /* The function of the program in which it happened, or NULL. Not terminated. */
 const char *trace_function(const struct trace_state *state,

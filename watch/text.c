@@ -40,9 +40,16 @@ void trace_add(struct trace_text *out, const char *format, ...)
 
 const char *trace_op_kind(enum trace_id id)
 {
-    return id == TRACE_AcceptEx                            ? "accept"
-           : id == TRACE_WSARecv || id == TRACE_RIOReceive ? "recv"
-                                                           : "send";
+    switch (id) {
+    case TRACE_AcceptEx: return "accept";
+    case TRACE_ConnectEx: return "connect";
+    case TRACE_DisconnectEx: return "disconnect";
+    case TRACE_WSARecv:
+    case TRACE_WSARecvFrom:
+    case TRACE_WSARecvMsg:
+    case TRACE_RIOReceive: return "recv";
+    default: return "send";
+    }
 }
 
 /* ---- parts --------------------------------------------------------------- */
@@ -95,11 +102,14 @@ void trace_add_mask(struct trace_text *out, ULONG_PTR mask)
 static void add_message_name(struct trace_text *out,
                              const struct trace_state *state, ULONG_PTR message)
 {
-    const struct trace_handle *named = trace_handle_of(state, message);
-    if (named != NULL)
+    const struct trace_handle *named =
+        trace_handle_of(state, trace_message_handle(message));
+    if (named != NULL && named->name[0] != '\0')
         trace_add(out, "%s", named->name);
     else if (message >= WM_APP && message < 0xC000)
         trace_add(out, "WM_APP+%u", (unsigned)(message - WM_APP));
+    else if (message >= WM_USER && message < WM_APP)
+        trace_add(out, "WM_USER+%u", (unsigned)(message - WM_USER));
     else
         trace_add(out, "message 0x%04X", (unsigned)message);
 }
@@ -108,8 +118,10 @@ void trace_add_message(struct trace_text *out, const struct trace_state *state,
                        const ULONG_PTR *message)
 {
     add_message_name(out, state, message[0]);
-    if (message[0] < WM_APP || message[1] == 0)
-        return; /* not about a socket */
+    const struct trace_handle *named =
+        trace_handle_of(state, trace_message_handle(message[0]));
+    if (named == NULL || !named->of_sockets || message[1] == 0)
+        return;
     trace_add(out, " ");
     trace_add_socket(out, state, message[1]);
     trace_add(out, " ");
@@ -223,6 +235,8 @@ static void add_number(struct trace_text *out, char letter, ULONG_PTR value)
         trace_add(out, "%lu ms", (unsigned long)value);
     else if (letter == 'c')
         add_count(out, value, "event");
+    else if (letter == 'C')
+        add_count(out, value, "object");
     else if (letter == 'i')
         add_control_code(out, (DWORD)value);
     else if (letter == 'y')
@@ -264,8 +278,9 @@ static void add_arg(struct trace_text *out, const struct trace_state *state,
     case 'w': trace_add(out, "%lu", (unsigned long)rec->out[0]); break;
     case 'b':
         add_bytes(out, rec,
-                  rec->id == TRACE_send ? (unsigned long long)rec->args[2]
-                                        : (unsigned long long)rec->out[0]);
+                  watched[rec->id].args[2] == 'n'
+                      ? (unsigned long long)rec->args[2]
+                      : (unsigned long long)rec->out[0]);
         break;
     case 'f': trace_add_mask(out, value); break;
     case 'l': trace_add_mask(out, WSAGETSELECTEVENT(value)); break;
@@ -286,7 +301,8 @@ void trace_add_args(struct trace_text *out, const struct trace_state *state,
         return;
     }
     for (unsigned i = 0; letters[i] != '\0'; i++) {
-        if (letters[i] == '-')
+        if (letters[i] == '-' || (letters[i] == 'o' && rec->args[i] == 0 &&
+                                  i == (unsigned)watched[rec->id].operation))
             continue;
         trace_add(out, "%s", between);
         add_arg(out, state, rec, (unsigned)i);
@@ -303,7 +319,9 @@ static void add_slot(struct trace_text *out, const struct trace_state *state,
         trace_add(out, "timeout");
     else if (rec->result == (LONG64)WSA_WAIT_IO_COMPLETION)
         trace_add(out, "an APC ran");
-    else if (rec->result < TRACE_LIST_MOST) {
+    else if (rec->result == rec->list_len[0])
+        trace_add(out, "a message");
+    else if (rec->result < rec->list_len[0] && rec->result < TRACE_LIST_MOST) {
         trace_add(out, "slot %lld: ", (long long)rec->result);
         trace_add_event(out, state, rec->list[rec->result]);
     }
@@ -368,12 +386,17 @@ static void add_success(struct trace_text *out, const struct trace_state *state,
             trace_add(out, "0, end of stream");
         else
             add_count(out, (unsigned long long)rec->result, "byte");
-        if (rec->id == TRACE_recv && rec->result > 0) {
+        if ((rec->id == TRACE_recv || rec->id == TRACE_recvfrom) &&
+            rec->result > 0) {
             trace_add(out, " ");
             add_bytes(out, rec, (unsigned long long)rec->result);
         }
         break;
     case TOLD_POSTED:
+        if (rec->args[watched[rec->id].operation] == 0) {
+            add_count(out, rec->out[2], "byte");
+            break;
+        }
         trace_add(out, trace_at_once(rec) ? "done at once" : "pending");
         break;
     case TOLD_SOCKET:
@@ -384,15 +407,21 @@ static void add_success(struct trace_text *out, const struct trace_state *state,
     case TOLD_READY:
         trace_add(out, "%lld ready", (long long)rec->result);
         break;
+    case TOLD_PEEKED:
     case TOLD_MESSAGE:
-        if (rec->result == 0)
+        if (rec->result == 0 && watched[rec->id].told == TOLD_PEEKED)
+            trace_add(out, "no message");
+        else if (rec->result == 0)
             trace_add(out, "WM_QUIT");
         else
             trace_add_message(out, state, rec->out);
         break;
     case TOLD_SLOT: add_slot(out, state, rec); break;
     case TOLD_WAIT:
-        trace_add(out, rec->result == WAIT_OBJECT_0 ? "signalled" : "timeout");
+        trace_add(out, rec->result == WAIT_OBJECT_0        ? "signalled"
+                       : rec->result == WAIT_IO_COMPLETION ? "an APC ran"
+                       : rec->result == WAIT_ABANDONED     ? "abandoned"
+                                                           : "timeout");
         break;
     case TOLD_SLEEP:
         trace_add(out,
@@ -469,7 +498,7 @@ bool trace_has_line(const struct trace_state *state,
     if (rec->kind == RECORD_NEWCOMER || rec->kind == RECORD_OPENED)
         return state->opened != NULL;
     return rec->kind != RECORD_THREAD && rec->kind != RECORD_LISTENER &&
-           (rec->kind != RECORD_WOKE || rec->id != TRACE_DispatchMessageW);
+           (rec->kind != RECORD_WOKE || !watched_dispatches(rec->id));
 }
 
 static void add_place(struct trace_text *out, const struct trace_state *state,
@@ -513,7 +542,8 @@ void trace_add_line(struct trace_text *out, const struct trace_state *state,
         pad_to(out, column);
         if (rec->kind == RECORD_CALL)
             trace_add_result(out, state, rec);
-        else if (rec->id != TRACE_DispatchMessageW)
+        else if (!watched_dispatches(rec->id) &&
+                 watched[rec->id].waits != WAITS_LAST)
             trace_add(out, "waits");
         break;
     case RECORD_WOKE:

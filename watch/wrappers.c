@@ -44,20 +44,23 @@ static void CALLBACK routine(DWORD error, DWORD len, OVERLAPPED *ov,
 
 static void routine_put(struct trace_call *call, ULONG_PTR *w)
 {
-    if (w[6] == 0 || call->mine == NULL)
+    int at = watched_routine(call->id);
+    if (at == 0 || w[at] == 0 || w[at - 1] == 0 || call->mine == NULL)
         return;
-    map_remove(&call->mine->routines, w[5]);
-    if (map_put(&call->mine->routines, w[5], (void *)w[6]))
-        w[6] = (ULONG_PTR)routine;
+    map_remove(&call->mine->routines, w[at - 1]);
+    if (map_put(&call->mine->routines, w[at - 1], (void *)w[at]))
+        w[at] = (ULONG_PTR)routine;
 }
 
 /* Nothing was begun, so nothing comes. */
 static void routine_refused(struct trace_call *call, const ULONG_PTR *w,
                             LONG_PTR result)
 {
-    if (call->args[6] != 0 && call->mine != NULL && result == SOCKET_ERROR &&
+    int at = watched_routine(call->id);
+    if (at != 0 && call->args[at] != 0 && call->args[at - 1] != 0 &&
+        call->mine != NULL && result == SOCKET_ERROR &&
         WSAGetLastError() != WSA_IO_PENDING)
-        map_remove(&call->mine->routines, w[5]);
+        map_remove(&call->mine->routines, w[at - 1]);
 }
 
 struct apc {
@@ -102,7 +105,10 @@ static unsigned __stdcall start(void *arg)
     free(arg);
     char name[TRACE_NAME_SIZE + 2];
     snprintf(name, sizeof name, "%s #", start.name);
-    call_thread(name);
+    if (start.name[0] != '\0')
+        call_thread(name);
+    else
+        call_thread_in((ULONG_PTR)start.theirs);
     return start.theirs(start.arg);
 }
 
@@ -119,13 +125,14 @@ static void name_of(const char *source, char *name, size_t size)
 
 static void start_put(const struct trace_call *call, ULONG_PTR *w)
 {
-    struct start *one =
-        trace_on && call->source != NULL ? malloc(sizeof *one) : NULL;
+    struct start *one = trace_on ? malloc(sizeof *one) : NULL;
     if (one == NULL)
         return;
     one->theirs = (watch_start *)w[2];
     one->arg = (void *)w[3];
-    name_of(call->source, one->name, sizeof one->name);
+    one->name[0] = '\0';
+    if (call->source != NULL)
+        name_of(call->source, one->name, sizeof one->name);
     w[2] = (ULONG_PTR)start;
     w[3] = (ULONG_PTR)one;
 }
@@ -229,6 +236,43 @@ static void pool_made(const ULONG_PTR *w, LONG_PTR result)
     ReleaseSRWLockExclusive(&pool_lock);
 }
 
+/* BindIoCompletionCallback() has no word of the program's for its callback. So
+ * each function of the program has one of ours, as far as they go. */
+enum { BOUND_MOST = 4 };
+
+static LPOVERLAPPED_COMPLETION_ROUTINE volatile bound[BOUND_MOST];
+
+static void bound_call(int which, DWORD error, DWORD len, OVERLAPPED *ov)
+{
+    call_pool(ov, len, error);
+    bound[which](error, len, ov);
+    call_pool_leaves();
+}
+
+#define BOUND(which)                                                           \
+    static void CALLBACK bound_##which(DWORD error, DWORD len, OVERLAPPED *ov) \
+    {                                                                          \
+        bound_call(which, error, len, ov);                                     \
+    }
+BOUND(0)
+BOUND(1)
+BOUND(2)
+BOUND(3)
+
+static void bound_put(ULONG_PTR *w)
+{
+    static const LPOVERLAPPED_COMPLETION_ROUTINE ours[BOUND_MOST] = {
+        bound_0, bound_1, bound_2, bound_3};
+    for (int i = 0; i < BOUND_MOST; i++) {
+        void *before = InterlockedCompareExchangePointer(
+            (void *volatile *)&bound[i], (void *)w[1], NULL);
+        if (before == NULL || before == (void *)w[1]) {
+            w[1] = (ULONG_PTR)ours[i];
+            return;
+        }
+    }
+}
+
 /* ---- calls through pointers ------------------------------------------------ */
 
 /* What WSAIoctl() gave to the program, which has our functions instead. All
@@ -248,17 +292,36 @@ static struct {
         (where) = watch_##name;                                                \
     } while (0)
 
+typedef void any_function(void);
+
+static const struct {
+    GUID id;
+    void *given; /* where to keep it */
+    any_function *ours;
+} extensions[] = {
+#define EXTENSION(id, name)                                                    \
+    {                                                                          \
+        id, &given.name, (any_function *)watch_##name                          \
+    }
+    EXTENSION(WSAID_ACCEPTEX, AcceptEx), EXTENSION(WSAID_CONNECTEX, ConnectEx),
+    EXTENSION(WSAID_DISCONNECTEX, DisconnectEx),
+    EXTENSION(WSAID_TRANSMITFILE, TransmitFile),
+    EXTENSION(WSAID_WSARECVMSG, WSARecvMsg)};
+
 static void pointers_given(const struct trace_call *call, LONG_PTR result)
 {
-    static const GUID accept_ex = WSAID_ACCEPTEX;
     static const GUID rio = WSAID_MULTIPLE_RIO;
     const GUID *id = (const GUID *)call->args[2];
     if (result == SOCKET_ERROR || call->args[3] != sizeof *id)
         return;
-    if (call->args[1] == (DWORD)SIO_GET_EXTENSION_FUNCTION_POINTER &&
-        memcmp(id, &accept_ex, sizeof *id) == 0) {
-        LPFN_ACCEPTEX *where = (LPFN_ACCEPTEX *)call->args[4];
-        SWAP(*where, AcceptEx);
+    if (call->args[1] == (DWORD)SIO_GET_EXTENSION_FUNCTION_POINTER) {
+        for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
+            any_function **where = (any_function **)call->args[4];
+            if (memcmp(id, &extensions[i].id, sizeof *id) != 0)
+                continue;
+            memcpy(extensions[i].given, where, sizeof *where);
+            *where = extensions[i].ours;
+        }
     } else if (call->args[1] ==
                    (DWORD)SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER &&
                memcmp(id, &rio, sizeof *id) == 0) {
@@ -290,11 +353,19 @@ static bool begins(struct trace_call *call, enum trace_id id, ULONG_PTR *w,
     if (faults_on && faults_instead(call))
         return false;
     switch (id) {
-    case TRACE_WSARecv:
-    case TRACE_WSASend: routine_put(call, w); break;
     case TRACE_QueueUserAPC: apc_put(call, w); break;
+    case TRACE_CreateThread:
     case TRACE__beginthreadex: start_put(call, w); break;
-    default: pool_begins(call, w); break;
+    case TRACE_BindIoCompletionCallback: bound_put(w); break;
+    case TRACE_ExitProcess: library_end(); break;
+    case TRACE_TerminateProcess:
+        if (GetProcessId((HANDLE)w[0]) == GetCurrentProcessId())
+            library_end();
+        break;
+    default:
+        routine_put(call, w);
+        pool_begins(call, w);
+        break;
     }
     return true;
 }
@@ -305,19 +376,18 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
 {
     DWORD error = GetLastError();
     switch (call->id) {
-    case TRACE_WSARecv:
-    case TRACE_WSASend: routine_refused(call, w, result); break;
     case TRACE_QueueUserAPC:
         if (result == 0 && w[0] == (ULONG_PTR)apc)
             free((struct apc *)w[2]);
         break;
+    case TRACE_CreateThread:
     case TRACE__beginthreadex:
         if (result == 0 && w[2] == (ULONG_PTR)start)
             free((struct start *)w[3]);
         break;
     case TRACE_CreateThreadpoolIo: pool_made(w, result); break;
     case TRACE_WSAIoctl: pointers_given(call, result); break;
-    default: break;
+    default: routine_refused(call, w, result); break;
     }
     SetLastError(error);
     if (faults_on)

@@ -21,7 +21,14 @@
  * because nobody reads our standard error any more. */
 enum { END_PATIENCE_MS = 1000 };
 
-/* From here on viewers are slow: docs/tracing.md has figures. */
+/* What the user has asked with. */
+#ifdef WATCH_LIBRARY
+#define FILE_OPTION "WATCH=trace"
+#else
+#define FILE_OPTION "--trace-file"
+#endif
+
+/* From here on viewers are slow. */
 enum { MANY_RECORDS = 1000000 };
 
 /* So much text is put together for one write. */
@@ -275,7 +282,7 @@ static unsigned __stdcall writer_main(void *arg)
         if (last)
             break;
     }
-    SetEvent(ended);
+    REAL(SetEvent)(ended);
     /* It ends with the process. Under Wine 8 a thread that ended by itself in that
      * moment was seen to bring the process down, once in about a thousand times.
      */
@@ -286,17 +293,19 @@ static unsigned __stdcall writer_main(void *arg)
 void trace_writer_wake(void)
 {
     if (asleep && InterlockedExchange(&asleep, FALSE))
-        SetEvent(wake);
+        REAL(SetEvent)(wake);
 }
 
 /* ---- begin and end ------------------------------------------------------- */
 
 /* At exit, or while the process dies: then the writer may need what the thread
  * that died holds, and so this waits only so long. */
-static void writer_end(void)
+void trace_writer_end(void)
 {
+    if (ended == NULL)
+        return;
     InterlockedExchange(&ending, TRUE);
-    SetEvent(wake);
+    REAL(SetEvent)(wake);
     LONG64 before;
     do
         before = records;
@@ -306,7 +315,7 @@ static void writer_end(void)
 
 static LONG WINAPI on_crash(EXCEPTION_POINTERS *info)
 {
-    writer_end();
+    trace_writer_end();
     return next_filter != NULL ? next_filter(info) : EXCEPTION_CONTINUE_SEARCH;
 }
 
@@ -323,7 +332,7 @@ static void open_file(const char *name)
     if (file.file == INVALID_HANDLE_VALUE) {
         char text[256];
         err_describe(GetLastError(), text, sizeof text);
-        err_print("--trace-file: cannot write '%s': %s", name, text);
+        err_print(FILE_OPTION ": cannot write '%s': %s", name, text);
         err_exit(EXIT_LISTEN);
     }
     free(path);
@@ -391,6 +400,11 @@ void trace_writer_begin(const char *model, bool narrate, const char *file_name)
         sink_write(&narration);
     }
 
+    /* The first time that MinGW-w64 prints a number with a point it calls
+     * atexit(). The writer could not do so any more while exit() runs. */
+    char unused[8];
+    snprintf(unused, sizeof unused, "%.3f", trace_us(&state, state.began));
+
     wake = REAL(CreateEventW)(NULL, FALSE, FALSE, NULL);
     ended = REAL(CreateEventW)(NULL, TRUE, FALSE, NULL);
     if (wake == NULL || ended == NULL)
@@ -408,7 +422,7 @@ void trace_writer_begin(const char *model, bool narrate, const char *file_name)
     if (REAL(WaitForSingleObject)(begun, END_PATIENCE_MS) == WAIT_OBJECT_0)
         CloseHandle(begun);
     next_filter = SetUnhandledExceptionFilter(on_crash);
-    if (atexit(writer_end) != 0)
+    if (atexit(trace_writer_end) != 0)
         die_call("atexit", ERROR_NOT_ENOUGH_MEMORY);
 }
 

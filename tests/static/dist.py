@@ -35,9 +35,11 @@ def parts(path):
 
 def has_what_it_should(files):
     sums = files.pop("SHA256SUMS").decode("ascii").splitlines()
-    wanted = {"README.md", "LICENSE", "sbom.spdx.json", "echo_client.exe", "echo_load.exe",
+    wanted = {"libwatch.a", "watch.md", "README.md", "LICENSE", "sbom.spdx.json", "echo_client.exe", "echo_load.exe",
               "compare.exe", "contract.exe", "file_copy.exe",
               *(f"{model}.exe" for model in (*MODELS, *EXTRAS))}
+    if shutil.which("i686-w64-mingw32-gcc"):
+        wanted.add("libwatch32.a")
     if missing := wanted - set(files):
         fail(f"not in it: {sorted(missing)}")
     told = dict(reversed(line.split("  ", 1)) for line in sums)
@@ -50,8 +52,9 @@ def has_what_it_should(files):
 def lists_what_is_linked(files):
     told = json.loads(files["sbom.spdx.json"])
     programs = {name for name in files if name.endswith(".exe")}
+    libraries = {name for name in files if name.endswith(".a")}
     expect("the programs", {item["fileName"].removeprefix("./")
-                            for item in told["files"]}, programs)
+                            for item in told["files"]}, programs | libraries)
     for item in told["files"]:
         data = files[item["fileName"].removeprefix("./")]
         for one in item["checksums"]:
@@ -70,8 +73,22 @@ def lists_what_is_linked(files):
                 fail(f"{name} has no {part}")
 
 
+def libraries_have_their_names(files):
+    """The one for 64 bits, and the one for 32 bits."""
+    for name, tools, symbol in (
+            ("libwatch.a", TOOLS, "__imp_recv"),
+            ("libwatch32.a", "i686-w64-mingw32-", "__imp__recv@16")):
+        if name not in files:
+            continue
+        with tempfile.NamedTemporaryFile(suffix=".a") as file:
+            file.write(files[name])
+            file.flush()
+            if f" R {symbol}\n" not in run([tools + "nm", file.name]):
+                fail(f"{name} has no {symbol}")
+
+
 def same_in_another_folder():
-    """One program, built in a copy of the source. A debugger's program keeps
+    """One program and the library, built in a copy of the source. A debugger's program keeps
     the paths of its source: there no path of the folder may be."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "another folder"
@@ -87,6 +104,11 @@ def same_in_another_folder():
             if not variable.endswith("1") and made != \
                     (BUILD / "bin" / "echo_client.exe").read_bytes():
                 fail("it differs from the one in build/bin")
+        library = "build/libwatch.a"
+        run(["make", "-f", "Makefile.mingw", "-s", "-C", folder, library],
+            timeout=600)
+        if (folder / library).read_bytes() != (ROOT / library).read_bytes():
+            fail("the library differs from the one in build")
 
 
 def main():
@@ -95,6 +117,8 @@ def main():
         has_what_it_should(parts(path))
     with check("dist: the list of what is in the programs fits them"):
         lists_what_is_linked(parts(path))
+    with check("dist: the library is for these processors"):
+        libraries_have_their_names(parts(path))
     with check("dist: made twice it is the same"):
         first = path.read_bytes()
         if make().read_bytes() != first:
