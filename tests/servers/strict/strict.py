@@ -182,7 +182,7 @@ MISTAKES = {
     "filled": (2, "reaped", "asked", send_when_told),
     "peeked": (2, "S2 peeked", "asked", send_when_told),
     "refilled": (2, "reaped", "S2 refilled", None),
-    "closed_early": (3, "S3 closed", "asked", None),
+    "closed_early": (3, "S3 closed", "asked", b"a"),
     "half_accepted": (4, "S4 shut", "S4 accepted", b"a"),
     "close_at_once": (5, "S5 closed", "S5 told", send_and_shut),
     "reaped_twice": (7, "reaped", "reaped", b"ab"),
@@ -296,7 +296,7 @@ def case_pending_is_told():
 
 def case_reset_of_whom_is_closed_early():
     for options, seen in (("S1", b""), ("S3", b"RESET")):
-        _, got = run_wrong("closed_early", options, None)
+        _, got = run_wrong("closed_early", options, b"a")
         expect(f"the client of {options}", got, seen)
 
 

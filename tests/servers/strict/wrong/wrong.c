@@ -140,6 +140,7 @@ static void refilled(void)
 
 static void closed_early(void)
 {
+    recv(client, io.buf, 1, 0); /* the client is there, and hears the reset */
     ask();
     /* S3 closed */
     closesocket(client);
