@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/net.h"
 #include "common/output.h"
+#include "watch/places.h"
 #include "watch/strict_state.h"
 
 #ifdef TRACE
@@ -227,9 +228,9 @@ static void add_spot(char *out, size_t size, const struct strict_spot *spot,
                  how[0] != '\0' ? " by " : "", spot->call, file,
                  spot->place.line, spot->place.function);
     else
-        snprintf(out, size, "  %s%s%s() before %p\n", how,
+        snprintf(out, size, "  %s%s%s() at %s\n", how,
                  how[0] != '\0' ? " by " : "", spot->call,
-                 (void *)(ULONG_PTR)spot->from);
+                 place_of(spot->from)->text);
 }
 
 /* So many of a rule are told; the others are counted. */
