@@ -57,7 +57,7 @@ static BOOL WINAPI on_console_event(DWORD event)
 
 /* Waits for the end of standard input. When something else stops the server it
  * still sits in ReadFile(), which ends with the process. */
-static unsigned __stdcall watch_stdin(void *arg)
+static unsigned __stdcall stdin_main(void *arg)
 {
     (void)arg;
     char ignored[256];
@@ -89,7 +89,7 @@ void stop_begin(void (*model_wake)(void *arg), void *arg, bool on_eof)
         !SetConsoleCtrlHandler(on_console_event, TRUE))
         die_call("SetConsoleCtrlHandler", GetLastError());
     if (on_eof) {
-        watcher = (HANDLE)_beginthreadex(NULL, 0, watch_stdin, NULL, 0, NULL);
+        watcher = (HANDLE)_beginthreadex(NULL, 0, stdin_main, NULL, 0, NULL);
         if (watcher == NULL)
             die_call("_beginthreadex", GetLastError());
     }

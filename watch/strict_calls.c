@@ -495,7 +495,7 @@ static void closed(struct strict_sock *s, const struct trace_call *call)
     s->window = NULL;
     s->spot = strict_spot_of(call);
     if (window != NULL && strict_chance(14, s, 2))
-        REAL(PostMessageW)(window, message, s->sock, FD_READ);
+        strict_post(window, message, s->sock);
 }
 
 /* Calls that have succeeded, and what is known by them. */

@@ -14,6 +14,7 @@
 #include "watch/faults.h"
 #include "watch/real.h"
 #include "watch/strict.h"
+#include "watch/wrap.h"
 
 /* ---- functions of the program that the system calls ------------------------ */
 
@@ -340,13 +341,10 @@ static void pointers_given(const struct trace_call *call, LONG_PTR result)
 
 /* ---- every call ------------------------------------------------------------ */
 
-/* `w` are the arguments on their way to Windows. False: the call is not to be
- * made, and call->instead is what it gives, with the last error. */
-static bool begins(struct trace_call *call, enum trace_id id, ULONG_PTR *w,
-                   size_t size)
+bool wrap_begins(struct trace_call *call, enum trace_id id, ULONG_PTR *w)
 {
     library_begin();
-    memcpy(call->args, w, size);
+    memcpy(call->args, w, sizeof call->args);
     call_begins(call, id);
     if (strict_on && !strict_begins(call, w))
         return false;
@@ -370,9 +368,7 @@ static bool begins(struct trace_call *call, enum trace_id id, ULONG_PTR *w,
     return true;
 }
 
-/* What the program gets. */
-static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
-                     LONG_PTR result)
+LONG_PTR wrap_ends(struct trace_call *call, const ULONG_PTR *w, LONG_PTR result)
 {
     DWORD error = GetLastError();
     switch (call->id) {
@@ -398,78 +394,34 @@ static LONG_PTR ends(struct trace_call *call, const ULONG_PTR *w,
     return result;
 }
 
-/* The arguments as words, and as what they were. */
-#define WORDS(...)                        WATCH_PASTE(W, WATCH_COUNT(__VA_ARGS__))
-#define W1                                (ULONG_PTR) a0
-#define W2                                W1, (ULONG_PTR)a1
-#define W3                                W2, (ULONG_PTR)a2
-#define W4                                W3, (ULONG_PTR)a3
-#define W5                                W4, (ULONG_PTR)a4
-#define W6                                W5, (ULONG_PTR)a5
-#define W7                                W6, (ULONG_PTR)a6
-#define W8                                W7, (ULONG_PTR)a7
-#define W9                                W8, (ULONG_PTR)a8
-#define W10                               W9, (ULONG_PTR)a9
-#define W11                               W10, (ULONG_PTR)a10
-#define W12                               W11, (ULONG_PTR)a11
-#define VALUES(...)                       WATCH_PASTE(V, WATCH_COUNT(__VA_ARGS__))(__VA_ARGS__)
-#define V1(a)                             (a) w[0]
-#define V2(a, b)                          V1(a), (b)w[1]
-#define V3(a, b, c)                       V2(a, b), (c)w[2]
-#define V4(a, b, c, d)                    V3(a, b, c), (d)w[3]
-#define V5(a, b, c, d, e)                 V4(a, b, c, d), (e)w[4]
-#define V6(a, b, c, d, e, f)              V5(a, b, c, d, e), (f)w[5]
-#define V7(a, b, c, d, e, f, g)           V6(a, b, c, d, e, f), (g)w[6]
-#define V8(a, b, c, d, e, f, g, h)        V7(a, b, c, d, e, f, g), (h)w[7]
-#define V9(a, b, c, d, e, f, g, h, i)     V8(a, b, c, d, e, f, g, h), (i)w[8]
-#define V10(a, b, c, d, e, f, g, h, i, j) V9(a, b, c, d, e, f, g, h, i), (j)w[9]
-#define V11(a, b, c, d, e, f, g, h, i, j, k)                                   \
-    V10(a, b, c, d, e, f, g, h, i, j), (k)w[10]
-#define V12(a, b, c, d, e, f, g, h, i, j, k, l)                                \
-    V11(a, b, c, d, e, f, g, h, i, j, k), (l)w[11]
-
-#ifdef _MSC_VER
-#define CALLER _ReturnAddress()
-#else
-#define CALLER __builtin_return_address(0)
-#endif
-
-#define FUNCTION(real, name, result, types)                                    \
-    result WSAAPI watch_##name(WATCH_PARAMS types)                             \
-    {                                                                          \
-        struct trace_call call = {.caller = CALLER};                           \
-        ULONG_PTR w[] = {WORDS types};                                         \
-        LONG_PTR value = begins(&call, TRACE_##name, w, sizeof w)              \
-                             ? (LONG_PTR)real(VALUES types)                    \
-                             : call.instead;                                   \
-        return (result)ends(&call, w, value);                                  \
-    }
-#define REAL_ws2_32(name)   REAL(name)
-#define REAL_kernel32(name) REAL(name)
-#define REAL_user32(name)   REAL(name)
-#define REAL_crt(name)      name
-#define CALL(name, dll, result, types, ...)                                    \
-    FUNCTION(REAL_##dll(name), name, result, types)
+/* The functions of user32.dll are in wrappers_user32.c. */
+#define FROM_ws2_32(name, result, types)                                       \
+    FUNCTION(REAL(name), name, result, types)
+#define FROM_kernel32(name, result, types)                                     \
+    FUNCTION(REAL(name), name, result, types)
+#define FROM_crt(name, result, types) FUNCTION(name, name, result, types)
+#define FROM_user32(name, result, types)
+#define CALL(name, dll, result, types, ...) FROM_##dll(name, result, types)
 #define CALL_POINTER(name, pointer, result, types, ...)                        \
     FUNCTION(given.name, name, result, types)
 #define CALL_VOID(name, dll, types, ...)                                       \
     void WSAAPI watch_##name(WATCH_PARAMS types)                               \
     {                                                                          \
         struct trace_call call = {.caller = CALLER};                           \
-        ULONG_PTR w[] = {WORDS types};                                         \
-        if (begins(&call, TRACE_##name, w, sizeof w))                          \
-            REAL_##dll(name)(VALUES types);                                    \
-        ends(&call, w, 0);                                                     \
+        ULONG_PTR w[TRACE_ARGS] = {WORDS types};                               \
+        if (wrap_begins(&call, TRACE_##name, w))                               \
+            REAL(name)(VALUES types);                                          \
+        wrap_ends(&call, w, 0);                                                \
     }
 #define CALL_NONE(name, dll, result, ...)                                      \
     result WSAAPI watch_##name(void)                                           \
     {                                                                          \
         struct trace_call call = {.caller = CALLER};                           \
-        ULONG_PTR w[] = {0};                                                   \
-        LONG_PTR value = begins(&call, TRACE_##name, w, sizeof w)              \
-                             ? (LONG_PTR)REAL_##dll(name)()                    \
+        ULONG_PTR w[TRACE_ARGS] = {0};                                         \
+        LONG_PTR value = wrap_begins(&call, TRACE_##name, w)                   \
+                             ? (LONG_PTR)REAL(name)()                          \
                              : call.instead;                                   \
-        return (result)ends(&call, w, value);                                  \
+        return (result)wrap_ends(&call, w, value);                             \
     }
 #include "watch/calls.h"
 
