@@ -38,8 +38,8 @@ struct trace_call {
 };
 
 /* Around the real call. Both leave the last error as it was. */
-void call_begins(struct trace_call *call, enum trace_id id);
-void call_ends(struct trace_call *call, LONG_PTR result);
+void call_begins(struct trace_call *t, enum trace_id id);
+void call_ends(struct trace_call *t, LONG_PTR result);
 
 /* Before a function of the program that the system calls. When that is about a
  * completion, so many bytes have come or gone. They leave the last error as it

@@ -411,7 +411,7 @@ static void described(char *name, size_t size)
     if (get == NULL || FAILED(get(GetCurrentThread(), &text)))
         return;
     size_t len = 0;
-    for (; text[len] != L'\0' && len < size - 1; len++)
+    for (; len < size - 1 && text[len] != L'\0'; len++)
         name[len] =
             (char)(text[len] >= L' ' && text[len] <= L'~' ? text[len] : L'?');
     name[len] = '\0';

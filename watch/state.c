@@ -112,6 +112,7 @@ static void handle_name(struct trace_state *state, ULONG_PTR handle,
     /* An event may have been made for the socket before it had a name. */
     for (struct trace_handle *e = state->handles; e != NULL; e = e->next) {
         if (e->owner == handle) {
+            e->of_owner = true;
             snprintf(e->name, sizeof e->name, "%s", name);
             break;
         }
@@ -197,7 +198,8 @@ static void event_owner(struct trace_state *state, ULONG_PTR event,
     if (e == NULL)
         return;
     e->owner = sock;
-    if (s != NULL)
+    e->of_owner = s != NULL && s->name[0] != '\0';
+    if (e->of_owner)
         snprintf(e->name, sizeof e->name, "%s", s->name);
 }
 

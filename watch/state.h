@@ -20,6 +20,7 @@ enum { TRACE_DEPTH_MOST = 4, TRACE_PEER_SIZE = 64 };
 struct trace_handle {
     ULONG_PTR handle;
     ULONG_PTR owner;       /* of an event: the socket; else 0 */
+    bool of_owner;         /* the name is that of the socket */
     unsigned long long id; /* of a connection: its number; else 0 */
     bool skips;            /* what is done at once sends it no packet */
     ULONG_PTR interest;    /* what was registered with WSAAsyncSelect() */

@@ -75,7 +75,7 @@ void trace_add_event(struct trace_text *out, const struct trace_state *state,
 {
     const struct trace_handle *h = trace_handle_of(state, event);
     if (h != NULL && h->name[0] != '\0')
-        trace_add(out, h->owner == 0 ? "%s" : "event of %s", h->name);
+        trace_add(out, h->of_owner ? "event of %s" : "%s", h->name);
     else
         trace_add(out, "event %llu", (unsigned long long)event);
 }

@@ -185,7 +185,7 @@ def scripted_run(model, *options):
                 got += piece
             if got != b"x" * 64:
                 fail(f"echo is {got!r}")
-            step("echo", begins("recv(datagram") if model == "pool" else
+            step("echo", begins("SleepConditionVariableSRW(") if model == "pool" else
                  echo_is_back(model) if model not in BLOCKING else
                  lambda line: line.call == "send")
             client.shutdown(socket.SHUT_WR)
@@ -581,6 +581,10 @@ RELAYED = ("ws2_32.*;user32.GetMessageW;user32.DispatchMessageW;"
            "ntdll.TpStartAsyncIoOperation;ntdll.TpCancelAsyncIoOperation;"
            "ntdll.TpWaitForIoCompletion;ntdll.TpReleaseIoCompletion;"
            "kernel32.CreateEventW;"
+           "user32.CreateWindowExW;kernel32.CreateThreadpool;"
+           "kernelbase.CreateThreadpool;ntdll.TpSetPoolMinThreads;"
+           "kernel32.SetThreadpoolThreadMinimum;"
+           "kernelbase.SetThreadpoolThreadMinimum;"
            "kernel32.SleepConditionVariableSRW;msvcrt._beginthreadex;"
            "kernelbase.SleepConditionVariableSRW")
 # Wine's ws2_32 and kernel32 pass these on without a step of their own.
@@ -588,6 +592,7 @@ ALIASES = {"TpStartAsyncIoOperation": "StartThreadpoolIo",
            "TpCancelAsyncIoOperation": "CancelThreadpoolIo",
            "TpWaitForIoCompletion": "WaitForThreadpoolIoCallbacks",
            "TpReleaseIoCompletion": "CloseThreadpoolIo",
+           "TpSetPoolMinThreads": "SetThreadpoolThreadMinimum",
            "WaitForMultipleObjectsEx": "WSAWaitForMultipleEvents",
            "SetEvent": "WSASetEvent", "ResetEvent": "WSAResetEvent"}
 
