@@ -139,8 +139,19 @@ class Running:
             fail("no echo")
         return (self.number("smaps_rollup", "Private_Dirty") - before) / IDLE
 
+    def pauses(self):
+        """A client whose next bytes are never there when the server asks."""
+        with self.connect() as sock:
+            for _ in range(100):
+                sock.sendall(b"x" * 64)
+                if len(sock.recv(64, socket.MSG_WAITALL)) != 64:
+                    fail("no echo")
+                time.sleep(.01)
+
     def calls(self):
         """For each echo, as a server of ours says at its end."""
+        if "--stop-on-eof" not in self.process.args:
+            return None
         last = self.process.communicate(timeout=PATIENCE)[0].decode()
         found = re.search(r"(?m)^ *together .* (\d+\.\d+)\s*$", last)
         return float(found[1]) if found else None
@@ -157,19 +168,22 @@ class Running:
 def turn(command, seconds):
     """All that is asked of a server in one round. When Wine's server dies, as it
     does now and then, only this figure is lost."""
-    got = {scenario: {"wrong": "it failed"} for scenario in SCENARIOS}
-    got["idle"] = None
-    for scenario, what in [*SCENARIOS.items(), ("idle", None)]:
+    got = {"idle": None, "pauses": None}
+    for scenario in [*SCENARIOS, *got]:
         with contextlib.suppress(Failed, OSError, subprocess.TimeoutExpired), \
                 Running(command) as server:
-            if what is None:
+            if scenario == "idle":
                 got["idle"] = server.idle_kib()
-                continue
-            got[scenario] = server.load(*what, seconds)
-            if "--stop-on-eof" in command:
+            elif scenario == "pauses":
+                server.pauses()
+                got["pauses"] = server.calls()
+            else:
+                got[scenario] = server.load(*SCENARIOS[scenario], seconds)
                 got[scenario]["calls"] = server.calls()
-    print(*(one.get("wrong", round(one.get("per_second", 0)))
-            for key, one in got.items() if key != "idle"), flush=True)
+        if scenario in SCENARIOS:
+            one = got.setdefault(scenario, {"wrong": "it failed"})
+            print(one.get("wrong") or round(one["per_second"]), end=" ")
+    print(flush=True)
     return got
 
 
@@ -221,7 +235,8 @@ def tables(data):
             cell(all_of("1000 x 64 B", lambda one, _: one["worst_us"] /
                         one["median_us"]), "%.1f")])
         costs.append([
-            name, *(cell(all_of(scenario, lambda one, _: one.get(key)), "%.2f")
+            name, cell([one["pauses"] for one in rounds], "%.2f"),
+            *(cell(all_of(scenario, lambda one, _: one.get(key)), "%.2f")
                     for key, most in (("calls", 2), ("requests", 3))
                     for scenario in list(SCENARIOS)[:most]),
             cell([one["idle"] for one in rounds], "%.1f")])
@@ -231,8 +246,9 @@ def tables(data):
             f"load average before them {data['load average']:.2f}")
     return {"speed": f"{when}; 1.00 is {first} echoes/s.\n\n" + table(
                 ["server", *SCENARIOS, "longest wait of 1000 / median"], speed),
-            "costs": table(["server", "calls, 1 client", "64", "requests, 1 client",
-                            "64", "1000", "idle KiB"], costs),
+            "costs": table(["server", "calls, with pauses", "1 client", "64",
+                            "requests, 1 client", "64", "1000", "idle KiB"],
+                           costs),
             "busy": f"{when}. There was other work: nothing is said of speed."}
 
 
