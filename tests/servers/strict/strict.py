@@ -376,6 +376,16 @@ def case_same_seed_same_choices():
         fail(f"two seeds, one course:\n{first}")
 
 
+def case_page_shows_a_report():
+    """docs/watch.md has what is told of closed_early, but for the lines."""
+    text, _ = run_wrong("closed_early", "seed=1", b"a")
+    page = (ROOT / "docs" / "watch.md").read_text(encoding="ascii")
+    text, page = (re.sub(r"wrong\.c:\d+", "wrong.c:N", one)
+                  for one in (text, page))
+    if f"```\n{text.strip()}\n```" not in page:
+        fail(f"docs/watch.md has another report than\n{text}")
+
+
 # ---- main --------------------------------------------------------------------
 
 def main():
@@ -390,7 +400,8 @@ def main():
             for seed in SEEDS:
                 case_told(name, seed)
     if "wrong" in words:
-        run_cases("strict", globals(), ("pending", "order", "seed", "program", "reset of", "errors"))
+        run_cases("strict", globals(), ("pending", "order", "seed", "program", "reset of", "errors",
+                                         "page"))
     finish()
 
 
