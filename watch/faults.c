@@ -14,6 +14,7 @@
 
 #include "watch/call.h"
 #include "watch/real.h"
+#include "watch/wrap.h"
 
 enum { CODES_MOST = 16 };
 
@@ -255,7 +256,7 @@ static void wait_alertably(void)
         InterlockedExchange(&deepest, depth);
         tell("fault: APC depth %d\n", depth);
     }
-    REAL(SleepEx)(0, TRUE);
+    wrap_run_apcs();
     depth--;
 }
 

@@ -389,7 +389,7 @@ static void wait_a_moment(void)
 {
     static HANDLE never;
     if (never == NULL)
-        never = CreateEventW(NULL, TRUE, FALSE, NULL);
+        never = REAL(CreateEventW)(NULL, TRUE, FALSE, NULL);
     if (never != NULL)
         REAL(WaitForSingleObject)(never, 2);
 }

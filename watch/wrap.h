@@ -53,6 +53,22 @@ LONG_PTR wrap_ends(struct trace_call *call, const ULONG_PTR *w,
 #define CALLER __builtin_return_address(0)
 #endif
 
+/* Let the APCs run that are due, as a call does that waits alertably inside. By
+ * SleepEx(), which is asked for at run time: only a server that calls it itself
+ * shall import it. */
+void wrap_run_apcs(void);
+
+/* What WSAIoctl() gave to the program, which has our functions instead. All
+ * sockets of a program have one provider. */
+extern struct watch_given {
+#define CALL(...)
+#define CALL_VOID(...)
+#define CALL_NONE(...)
+#define CALL_POINTER(name, pointer, result, types, ...)                        \
+    result(WSAAPI *name) types;
+#include "watch/calls.h"
+} watch_given;
+
 #define FUNCTION(real, name, result, types)                                    \
     result WSAAPI watch_##name(WATCH_PARAMS types)                             \
     {                                                                          \
@@ -60,6 +76,26 @@ LONG_PTR wrap_ends(struct trace_call *call, const ULONG_PTR *w,
         ULONG_PTR w[TRACE_ARGS] = {WORDS types};                               \
         LONG_PTR value = wrap_begins(&call, TRACE_##name, w)                   \
                              ? (LONG_PTR)real(VALUES types)                    \
+                             : call.instead;                                   \
+        return (result)wrap_ends(&call, w, value);                             \
+    }
+
+#define FUNCTION_VOID(name, types)                                             \
+    void WSAAPI watch_##name(WATCH_PARAMS types)                               \
+    {                                                                          \
+        struct trace_call call = {.caller = CALLER};                           \
+        ULONG_PTR w[TRACE_ARGS] = {WORDS types};                               \
+        if (wrap_begins(&call, TRACE_##name, w))                               \
+            REAL(name)(VALUES types);                                          \
+        wrap_ends(&call, w, 0);                                                \
+    }
+#define FUNCTION_NONE(name, result)                                            \
+    result WSAAPI watch_##name(void)                                           \
+    {                                                                          \
+        struct trace_call call = {.caller = CALLER};                           \
+        ULONG_PTR w[TRACE_ARGS] = {0};                                         \
+        LONG_PTR value = wrap_begins(&call, TRACE_##name, w)                   \
+                             ? (LONG_PTR)REAL(name)()                          \
                              : call.instead;                                   \
         return (result)wrap_ends(&call, w, value);                             \
     }

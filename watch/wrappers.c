@@ -1,4 +1,4 @@
-/* wrappers.c -- the functions that stand in the place of Windows' own */
+/* wrappers.c -- around the functions that stand in the place of Windows' own */
 #include "common/win.h"
 
 #include <process.h>
@@ -276,20 +276,11 @@ static void bound_put(ULONG_PTR *w)
 
 /* ---- calls through pointers ------------------------------------------------ */
 
-/* What WSAIoctl() gave to the program, which has our functions instead. All
- * sockets of a program have one provider. */
-static struct {
-#define CALL(...)
-#define CALL_VOID(...)
-#define CALL_NONE(...)
-#define CALL_POINTER(name, pointer, result, types, ...)                        \
-    result(WSAAPI *name) types;
-#include "watch/calls.h"
-} given;
+struct watch_given watch_given;
 
 #define SWAP(where, name)                                                      \
     do {                                                                       \
-        given.name = (where);                                                  \
+        watch_given.name = (where);                                            \
         (where) = watch_##name;                                                \
     } while (0)
 
@@ -302,7 +293,7 @@ static const struct {
 } extensions[] = {
 #define EXTENSION(id, name)                                                    \
     {                                                                          \
-        id, &given.name, (any_function *)watch_##name                          \
+        id, &watch_given.name, (any_function *)watch_##name                    \
     }
     EXTENSION(WSAID_ACCEPTEX, AcceptEx), EXTENSION(WSAID_CONNECTEX, ConnectEx),
     EXTENSION(WSAID_DISCONNECTEX, DisconnectEx),
@@ -337,6 +328,15 @@ static void pointers_given(const struct trace_call *call, LONG_PTR result)
         SWAP(table->RIODequeueCompletion, RIODequeueCompletion);
         SWAP(table->RIONotify, RIONotify);
     }
+}
+
+void wrap_run_apcs(void)
+{
+    typedef DWORD WINAPI sleep_ex(DWORD ms, BOOL alertable);
+    sleep_ex *sleep = (sleep_ex *)(void (*)(void))GetProcAddress(
+        GetModuleHandleW(L"kernel32.dll"), "SleepEx");
+    if (sleep != NULL)
+        (void)sleep(0, TRUE); /* whether one ran is nobody's business here */
 }
 
 /* ---- every call ------------------------------------------------------------ */
@@ -393,36 +393,5 @@ LONG_PTR wrap_ends(struct trace_call *call, const ULONG_PTR *w, LONG_PTR result)
     call_ends(call, result);
     return result;
 }
-
-/* The functions of user32.dll are in wrappers_user32.c. */
-#define FROM_ws2_32(name, result, types)                                       \
-    FUNCTION(REAL(name), name, result, types)
-#define FROM_kernel32(name, result, types)                                     \
-    FUNCTION(REAL(name), name, result, types)
-#define FROM_crt(name, result, types) FUNCTION(name, name, result, types)
-#define FROM_user32(name, result, types)
-#define CALL(name, dll, result, types, ...) FROM_##dll(name, result, types)
-#define CALL_POINTER(name, pointer, result, types, ...)                        \
-    FUNCTION(given.name, name, result, types)
-#define CALL_VOID(name, dll, types, ...)                                       \
-    void WSAAPI watch_##name(WATCH_PARAMS types)                               \
-    {                                                                          \
-        struct trace_call call = {.caller = CALLER};                           \
-        ULONG_PTR w[TRACE_ARGS] = {WORDS types};                               \
-        if (wrap_begins(&call, TRACE_##name, w))                               \
-            REAL(name)(VALUES types);                                          \
-        wrap_ends(&call, w, 0);                                                \
-    }
-#define CALL_NONE(name, dll, result, ...)                                      \
-    result WSAAPI watch_##name(void)                                           \
-    {                                                                          \
-        struct trace_call call = {.caller = CALLER};                           \
-        ULONG_PTR w[TRACE_ARGS] = {0};                                         \
-        LONG_PTR value = wrap_begins(&call, TRACE_##name, w)                   \
-                             ? (LONG_PTR)REAL(name)()                          \
-                             : call.instead;                                   \
-        return (result)wrap_ends(&call, w, value);                             \
-    }
-#include "watch/calls.h"
 
 #endif

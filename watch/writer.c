@@ -264,7 +264,7 @@ static void drain(bool last)
 
 static unsigned __stdcall writer_main(void *arg)
 {
-    SetEvent(arg);
+    REAL(SetEvent)(arg);
     for (;;) {
         /* First say that we sleep, then look once more: a record that comes
          * after the look finds that we sleep, and wakes us. */

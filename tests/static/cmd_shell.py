@@ -15,7 +15,7 @@ from suite import EXTRAS, MODELS, PARTIAL, ROOT, WINE, Failed, check, fail, fini
 WINDOWS = ["OS=Windows_NT", "SHELL_KIND=cmd"]
 # The first words that cmd.exe, or a program of the toolchain, understands.
 BUILTINS = {"mkdir", "if", "cd"}
-TOOLS = {"gcc", "ar", "windres", "fc"}
+TOOLS = {"gcc", "ar", "ld", "objcopy", "windres", "fc"}
 
 
 def make(folder, *arguments):

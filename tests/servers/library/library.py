@@ -352,7 +352,7 @@ def check_values():
             status, out, err = ended(exe, "return", watch=value)
             expect("exit status", (status, out), (2, ""))
             expect_match("standard error", err, r"^endings: WATCH=.*: this is "
-                         r"not understood; .*\.jsonl?\n$")
+                         r"not understood; it is off, .*\n$")
     with check("library: a file that cannot be written: exit 3"):
         status, out, err = ended(exe, "return", watch="trace:no/such/t.json")
         expect("exit status", (status, out), (3, ""))
