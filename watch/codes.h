@@ -61,7 +61,7 @@ CODES(GetActiveProcessorCount, "GetActiveProcessorCount function", WSA_INVALID_P
 CODES(SetThreadGroupAffinity, "SetThreadGroupAffinity function", WSA_INVALID_PARAMETER)
 CODES(SetFileCompletionNotificationModes, "SetFileCompletionNotificationModes function", WSA_INVALID_PARAMETER)
 CODES(CreateThreadpoolIo, "CreateThreadpoolIo function", WSA_NOT_ENOUGH_MEMORY)
-CODES(SetEvent, "SetEvent function", ERROR_INVALID_HANDLE)
+CODES(SetEvent, "SetEvent function", WSA_INVALID_HANDLE)
 CODES(CreateEventW, "CreateEventW function", WSA_NOT_ENOUGH_MEMORY)
 CODES(WSACreateEvent, "WSACreateEvent function", WSA_NOT_ENOUGH_MEMORY, WSAENETDOWN)
 CODES(WSASetEvent, "WSASetEvent function", WSAENETDOWN, WSA_INVALID_HANDLE)

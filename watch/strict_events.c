@@ -26,6 +26,19 @@ void strict_post(HWND window, UINT message, SOCKET sock)
         (void)post(window, message, sock, FD_READ);
 }
 
+/* Asked for at run time: only a server that calls recv() itself shall import
+ * it. */
+static int receive(SOCKET sock, char *bytes, int size, int flags)
+{
+    typedef int WSAAPI receive_call(SOCKET, char *, int, int);
+    receive_call *call = (receive_call *)(void (*)(void))GetProcAddress(
+        GetModuleHandleW(L"ws2_32.dll"), "recv");
+    if (call != NULL)
+        return call(sock, bytes, size, flags);
+    WSASetLastError(WSAEOPNOTSUPP); /* cannot be: there are sockets */
+    return SOCKET_ERROR;
+}
+
 static void signal_read(struct strict_sock *s)
 {
     if (s->window != NULL)
@@ -45,8 +58,8 @@ static bool read_ahead(struct strict_sock *s)
     memmove(s->ahead, s->ahead + s->ahead_at, s->ahead_len);
     s->ahead_at = 0;
     while (s->ahead_len < AHEAD_SIZE) {
-        int len = REAL(recv)(s->sock, s->ahead + s->ahead_len,
-                             (int)(AHEAD_SIZE - s->ahead_len), 0);
+        int len = receive(s->sock, s->ahead + s->ahead_len,
+                          (int)(AHEAD_SIZE - s->ahead_len), 0);
         if (len == 0)
             return s->ahead_len > 0;
         if (len == SOCKET_ERROR) {

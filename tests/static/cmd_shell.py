@@ -77,6 +77,7 @@ def builds(folder):
     # Every file that a compiler would write now has its folder.
     outputs = [line.split(" -o ")[1].split()[0] for line in lines
                if line.startswith("gcc ")]
+    outputs += [line.split()[2] for line in lines if line.startswith("ar ")]
     if len(outputs) < len(MODELS):
         fail(f"few compilations: {outputs}")
     for output in outputs:
