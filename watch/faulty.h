@@ -14,11 +14,13 @@
 #define FAULTY(name, failure, call)                                            \
     (faults_on && faults_strike(#name) ? (failure) : (call))
 
+#ifndef SANITIZE_HEAP_H /* there they have other names already */
 #define malloc(...)       FAULTY(malloc, NULL, malloc(__VA_ARGS__))
 #define realloc(...)      FAULTY(realloc, NULL, realloc(__VA_ARGS__))
 #define calloc(...)       FAULTY(calloc, NULL, calloc(__VA_ARGS__))
 #define HeapAlloc(...)    FAULTY(HeapAlloc, NULL, HeapAlloc(__VA_ARGS__))
 #define VirtualAlloc(...) FAULTY(VirtualAlloc, NULL, VirtualAlloc(__VA_ARGS__))
+#endif
 
 #ifndef WATCH_WATCH_H /* there these are watched */
 #define _beginthreadex(...)                                                    \

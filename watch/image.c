@@ -612,7 +612,7 @@ void image_find(const void *file, size_t size, uint64_t offset,
     place->has_lines = left(&image.line) > 0;
     while (left(&image.line) > 0) {
         struct unit u = unit_open(&image, &image.line);
-        struct row row;
+        struct row row = {0};
         if (find_row(&u, image.base + offset, &row)) {
             place->line = row.line <= INT_MAX ? (unsigned)row.line : 0;
             find_file(&u, row.file, place);

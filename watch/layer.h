@@ -57,10 +57,10 @@ enum trace_id {
 };
 
 #define CALL(name, dll, result, types, ...)                                    \
-    result WSAAPI watch_##name(WATCH_PARAMS types);
+    result WINAPI watch_##name(WATCH_PARAMS types);
 #define CALL_VOID(name, dll, types, ...)                                       \
-    void WSAAPI watch_##name(WATCH_PARAMS types);
-#define CALL_NONE(name, dll, result, ...) result WSAAPI watch_##name(void);
+    void WINAPI watch_##name(WATCH_PARAMS types);
+#define CALL_NONE(name, dll, result, ...) result WINAPI watch_##name(void);
 #include "watch/calls.h"
 
 /* Set once by trace_begin(), before there is another thread. */

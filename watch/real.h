@@ -15,9 +15,9 @@
 
 /* Filled before the first call. */
 extern struct watch_real {
-#define CALL(name, dll, result, types, ...) result(WSAAPI *name) types;
-#define CALL_VOID(name, dll, types, ...)    void(WSAAPI * name) types;
-#define CALL_NONE(name, dll, result, ...)   result(WSAAPI *name)(void);
+#define CALL(name, dll, result, types, ...) result(WINAPI *name) types;
+#define CALL_VOID(name, dll, types, ...)    void(WINAPI * name) types;
+#define CALL_NONE(name, dll, result, ...)   result(WINAPI *name)(void);
 #include "watch/calls.h"
 } watch_real;
 

@@ -330,7 +330,7 @@ static bool look_at_option(struct strict_sock *s, struct trace_call *call)
     struct strict_spot now = strict_spot_of(call);
     int option = (int)call->args[2];
     if ((int)call->args[1] != SOL_SOCKET || !strict_has(19) ||
-        (option != SO_REUSEADDR && option != SO_EXCLUSIVEADDRUSE))
+        (option != SO_REUSEADDR && option != (int)SO_EXCLUSIVEADDRUSE))
         return true;
     if (s->bound) {
         strict_broken(19, s->number, &now, NULL, "",

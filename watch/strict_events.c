@@ -30,7 +30,7 @@ void strict_post(HWND window, UINT message, SOCKET sock)
  * it. */
 static int receive(SOCKET sock, char *bytes, int size, int flags)
 {
-    typedef int WSAAPI receive_call(SOCKET, char *, int, int);
+    typedef int WINAPI receive_call(SOCKET, char *, int, int);
     receive_call *call = (receive_call *)(void (*)(void))GetProcAddress(
         GetModuleHandleW(L"ws2_32.dll"), "recv");
     if (call != NULL)

@@ -65,12 +65,12 @@ extern struct watch_given {
 #define CALL_VOID(...)
 #define CALL_NONE(...)
 #define CALL_POINTER(name, pointer, result, types, ...)                        \
-    result(WSAAPI *name) types;
+    result(WINAPI *name) types;
 #include "watch/calls.h"
 } watch_given;
 
 #define FUNCTION(real, name, result, types)                                    \
-    result WSAAPI watch_##name(WATCH_PARAMS types)                             \
+    result WINAPI watch_##name(WATCH_PARAMS types)                             \
     {                                                                          \
         struct trace_call call = {.caller = CALLER};                           \
         ULONG_PTR w[TRACE_ARGS] = {WORDS types};                               \
@@ -81,7 +81,7 @@ extern struct watch_given {
     }
 
 #define FUNCTION_VOID(name, types)                                             \
-    void WSAAPI watch_##name(WATCH_PARAMS types)                               \
+    void WINAPI watch_##name(WATCH_PARAMS types)                               \
     {                                                                          \
         struct trace_call call = {.caller = CALLER};                           \
         ULONG_PTR w[TRACE_ARGS] = {WORDS types};                               \
@@ -90,7 +90,7 @@ extern struct watch_given {
         wrap_ends(&call, w, 0);                                                \
     }
 #define FUNCTION_NONE(name, result)                                            \
-    result WSAAPI watch_##name(void)                                           \
+    result WINAPI watch_##name(void)                                           \
     {                                                                          \
         struct trace_call call = {.caller = CALLER};                           \
         ULONG_PTR w[TRACE_ARGS] = {0};                                         \

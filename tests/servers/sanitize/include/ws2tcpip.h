@@ -5,3 +5,11 @@
 #define InetNtopA(family, address, out, size)                                  \
     inet_ntop((family), (void *)(address), (out), (size))
 #define InetPtonA inet_pton
+
+/* What Wine 8's own headers lack. */
+#ifndef FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
+#define FILE_SKIP_COMPLETION_PORT_ON_SUCCESS 1
+#endif
+WORD WINAPI GetActiveProcessorGroupCount(void);
+BOOL WINAPI SetThreadGroupAffinity(HANDLE thread, const GROUP_AFFINITY *group,
+                                   GROUP_AFFINITY *before);
