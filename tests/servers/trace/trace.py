@@ -143,13 +143,16 @@ def echo_is_back(model):
     if model in ("overlapped_routine", "threadpool"):
         return begins("* send done")
     if model == "pool":
-        # The worker waits again, and the main thread has the client back.
-        left = ["SleepConditionVariableSRW(", "recv(datagram"]
+        # The worker waits again; the main thread without the client, and then
+        # with it.
+        left = ["SleepConditionVariableSRW(", "WSAPoll(", "WSAPoll("]
 
-        def both(line):
-            left[:] = [one for one in left if not line.call.startswith(one)]
+        def all_wait(line):
+            name = line.call.split("(")[0] + "("
+            if name in left and line.result == "waits":
+                left.remove(name)
             return not left
-        return both
+        return all_wait
     if model == "iocp_tuned":
         return begins("WSASend(#1")  # done at once, and no packet comes
     if model in (*COMPLETING, "rio"):
@@ -821,6 +824,8 @@ def echo_parts(runs):
     parts = {}
     for model, (_, steps) in runs.items():
         told = [line.masked() for line in steps["echo"]]
+        if model == "pool":  # two threads, and which is first is nobody's choice
+            told.sort(key=lambda line: line.thread)
         names = calls_of(told)
         rows.append(f"| [{model}](../{source_of(model).relative_to(ROOT)}) | " +
                     ", ".join(f"`{name}`" for name, _ in names) +
