@@ -312,6 +312,7 @@ static struct trace_op *op_begin(struct trace_state *state,
     }
     op->state = trace_at_once(rec) ? OP_DONE : OP_PENDING;
     state->pending++;
+    /* The program wants to hear nothing more of it: the call is its end, too. */
     if (op->state == OP_DONE && s != NULL && s->skips)
         op_reap(state, change, ov, rec->out[2]);
     if (rec->out[1] != 0) {
@@ -539,17 +540,6 @@ static void message_taken(struct trace_state *state,
     memcpy(state->message, rec->out, sizeof state->message);
 }
 
-/* The program has said that of such operations it wants to hear nothing more:
- * the call itself is the end. */
-static void done_without_packet(struct trace_state *state,
-                                struct trace_change *change,
-                                const struct trace_record *rec)
-{
-    const struct trace_handle *h = trace_handle_of(state, rec->args[0]);
-    if (h != NULL && h->no_packet)
-        op_reap(state, change, change->begun->ov, rec->out[2]);
-}
-
 /* Sockets, events and other handles: who they are, and how they behave. */
 static void handle_made(struct trace_state *state,
                         const struct trace_record *rec)
@@ -586,7 +576,7 @@ static void handle_made(struct trace_state *state,
     case TRACE_SetFileCompletionNotificationModes:
         h = handle_make(state, rec->args[0]);
         if (h != NULL && !trace_failed(rec))
-            h->no_packet =
+            h->skips =
                 (rec->args[1] & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) != 0;
         break;
     case TRACE_CreateThreadpoolIo:
@@ -601,8 +591,8 @@ static void handle_made(struct trace_state *state,
     }
 }
 
-/* Bytes come or go at once, or later. */
-static void bytes_moved(struct trace_state *state, struct trace_change *change,
+/* Bytes have come or gone, and no operation was begun for them. */
+static void bytes_moved(struct trace_state *state,
                         const struct trace_record *rec)
 {
     switch (rec->id) {
@@ -613,8 +603,6 @@ static void bytes_moved(struct trace_state *state, struct trace_change *change,
     case TRACE_WSARecvMsg:
         if (rec->args[watched[rec->id].operation] == 0 && !trace_failed(rec))
             count_bytes(state, rec->args[0], rec->id, rec->out[2]);
-        else if (change->begun != NULL && change->begun->state == OP_DONE)
-            done_without_packet(state, change, rec);
         break;
     case TRACE_recv:
     case TRACE_send:
@@ -694,12 +682,6 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         state->async = true;
         break;
     case TRACE_CreateIoCompletionPort: state->port = true; break;
-    case TRACE_SetFileCompletionNotificationModes:
-        h = handle_make(state, rec->args[0]);
-        if (h != NULL && !trace_failed(rec))
-            h->skips =
-                (rec->args[1] & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) != 0;
-        break;
     case TRACE_closesocket:
         h = trace_handle_of(state, rec->args[0]);
         if (h != NULL && h->id != 0) {
@@ -709,7 +691,7 @@ static void call_made(struct trace_state *state, struct trace_thread *thread,
         break;
     default:
         handle_made(state, rec);
-        bytes_moved(state, change, rec);
+        bytes_moved(state, rec);
         sent(state, change, rec);
         break;
     }

@@ -24,7 +24,6 @@ struct trace_handle {
     unsigned long long id; /* of a connection: its number; else 0 */
     bool skips;            /* what is done at once sends it no packet */
     ULONG_PTR interest;    /* what was registered with WSAAsyncSelect() */
-    bool no_packet;        /* what is done at once brings none */
     bool of_sockets;       /* of a message: it was given to WSAAsyncSelect() */
     char name[TRACE_NAME_SIZE];
     char peer[TRACE_PEER_SIZE];  /* of a connection; of a listener its own */
