@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "common/console.h"
+#include "common/system.h"
 
 static HANDLE input = INVALID_HANDLE_VALUE; /* of the console */
 static DWORD mode_found;
@@ -65,8 +66,7 @@ void console_hold(void)
     DWORD mode;
 
     /* Wine makes up a console of our own for a terminal that stays open. */
-    if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") !=
-        NULL)
+    if (system_wine() != NULL)
         return;
     if (GetConsoleWindow() == NULL || GetConsoleProcessList(ids, 2) != 1)
         return; /* somebody else, such as cmd.exe, keeps the window open */

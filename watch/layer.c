@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/system.h"
 #include "watch/layer.h"
 
 #ifdef TRACE
@@ -20,8 +21,9 @@ bool trace_event_flags;
 struct trace_ring *volatile trace_rings;
 
 /* Of ntdll.dll; with no header, and the same since Windows NT. */
-static LONG(NTAPI *query_event)(HANDLE event, int what, void *state, ULONG size,
-                                ULONG *got);
+typedef LONG NTAPI event_query(HANDLE event, int what, void *state, ULONG size,
+                               ULONG *got);
+static event_query *query_event;
 
 static volatile LONG64 next_seq;
 static volatile LONG no_ring; /* threads without one: out of memory */
@@ -402,11 +404,8 @@ static void note(struct caller *mine, enum trace_kind kind, const char *source,
 static void described(char *name, size_t size)
 {
     typedef HRESULT WINAPI get_description(HANDLE thread, PWSTR * text);
-    HMODULE library = GetModuleHandleW(L"kernel32.dll");
-    get_description *get = NULL;
-    if (library != NULL)
-        get = (get_description *)(void (*)(void))GetProcAddress(
-            library, "GetThreadDescription");
+    get_description *get = (get_description *)find_function(
+        L"kernel32.dll", "GetThreadDescription");
     PWSTR text = NULL;
     if (get == NULL || FAILED(get(GetCurrentThread(), &text)))
         return;
@@ -674,9 +673,7 @@ void trace_begin(const char *model, bool narrate, const char *file)
     caller_begin();
     if (!narrate && file == NULL)
         return;
-    FARPROC found =
-        GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "NtQueryEvent");
-    memcpy(&query_event, &found, sizeof found);
+    query_event = (event_query *)find_function(L"ntdll.dll", "NtQueryEvent");
     call_thread("main");
     trace_writer_begin(model, narrate, file);
     trace_on = watch_places = true;

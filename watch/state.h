@@ -100,9 +100,9 @@ struct trace_posted {
 struct trace_state {
     const char *model;
     DWORD pid;
-    LONG64 began;    /* the start of the trace: clock_ns() */
-    char *command;   /* the command line, UTF-8 */
-    char system[64]; /* "Windows 10.0.19045, Wine 8.0" */
+    LONG64 began;     /* the start of the trace: clock_ns() */
+    char *command;    /* the command line, UTF-8 */
+    char system[128]; /* see system_name() */
     DWORD processors;
     LONG64 qpc; /* what QueryPerformanceCounter() said at the start */
     LONG64 qpf;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/system.h"
 #include "watch/strict_state.h"
 
 #ifdef TRACE
@@ -20,8 +21,8 @@ enum { AHEAD_SIZE = 65536 };
 void strict_post(HWND window, UINT message, SOCKET sock)
 {
     typedef BOOL WINAPI post_message(HWND, UINT, WPARAM, LPARAM);
-    post_message *post = (post_message *)(void (*)(void))GetProcAddress(
-        GetModuleHandleW(L"user32.dll"), "PostMessageW");
+    post_message *post =
+        (post_message *)find_function(L"user32.dll", "PostMessageW");
     if (post != NULL) /* a full queue gets nothing, as on Windows */
         (void)post(window, message, sock, FD_READ);
 }
@@ -31,8 +32,7 @@ void strict_post(HWND window, UINT message, SOCKET sock)
 static int receive(SOCKET sock, char *bytes, int size, int flags)
 {
     typedef int WINAPI receive_call(SOCKET, char *, int, int);
-    receive_call *call = (receive_call *)(void (*)(void))GetProcAddress(
-        GetModuleHandleW(L"ws2_32.dll"), "recv");
+    receive_call *call = (receive_call *)find_function(L"ws2_32.dll", "recv");
     if (call != NULL)
         return call(sock, bytes, size, flags);
     WSASetLastError(WSAEOPNOTSUPP); /* cannot be: there are sockets */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/system.h"
 #include "watch/layer.h"
 
 #ifdef TRACE
@@ -284,16 +285,14 @@ struct watch_given watch_given;
         (where) = watch_##name;                                                \
     } while (0)
 
-typedef void any_function(void);
-
 static const struct {
     GUID id;
     void *given; /* where to keep it */
-    any_function *ours;
+    any_function ours;
 } extensions[] = {
 #define EXTENSION(id, name)                                                    \
     {                                                                          \
-        id, &watch_given.name, (any_function *)watch_##name                    \
+        id, &watch_given.name, (any_function)watch_##name                      \
     }
     EXTENSION(WSAID_ACCEPTEX, AcceptEx), EXTENSION(WSAID_CONNECTEX, ConnectEx),
     EXTENSION(WSAID_DISCONNECTEX, DisconnectEx),
@@ -308,7 +307,7 @@ static void pointers_given(const struct trace_call *call, LONG_PTR result)
         return;
     if (call->args[1] == (DWORD)SIO_GET_EXTENSION_FUNCTION_POINTER) {
         for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
-            any_function **where = (any_function **)call->args[4];
+            any_function *where = (any_function *)call->args[4];
             if (memcmp(id, &extensions[i].id, sizeof *id) != 0)
                 continue;
             memcpy(extensions[i].given, where, sizeof *where);
@@ -333,8 +332,7 @@ static void pointers_given(const struct trace_call *call, LONG_PTR result)
 void wrap_run_apcs(void)
 {
     typedef DWORD WINAPI sleep_ex(DWORD ms, BOOL alertable);
-    sleep_ex *sleep = (sleep_ex *)(void (*)(void))GetProcAddress(
-        GetModuleHandleW(L"kernel32.dll"), "SleepEx");
+    sleep_ex *sleep = (sleep_ex *)find_function(L"kernel32.dll", "SleepEx");
     if (sleep != NULL)
         (void)sleep(0, TRUE); /* whether one ran is nobody's business here */
 }

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/system.h"
 #include "common/utf8.h"
 #include "watch/layer.h"
 
@@ -348,27 +349,6 @@ static void open_file(const char *name)
     sink_write(&file);
 }
 
-/* On what it runs. GetVersionExW() tells a program without a manifest of an older
- * Windows. Source: RtlGetVersion function. */
-static void name_system(void)
-{
-    typedef LONG WINAPI get_version(OSVERSIONINFOW * info);
-    typedef const char *CDECL get_wine(void);
-    OSVERSIONINFOW info = {.dwOSVersionInfoSize = sizeof info};
-    HMODULE library = GetModuleHandleW(L"ntdll.dll");
-    get_version *version =
-        (get_version *)(void (*)(void))GetProcAddress(library, "RtlGetVersion");
-    get_wine *wine =
-        (get_wine *)(void (*)(void))GetProcAddress(library, "wine_get_version");
-    if (version != NULL)
-        (void)version(&info); /* cannot fail */
-    snprintf(state.system, sizeof state.system, "Windows %lu.%lu.%lu%s%s",
-             (unsigned long)info.dwMajorVersion,
-             (unsigned long)info.dwMinorVersion,
-             (unsigned long)info.dwBuildNumber, wine != NULL ? ", Wine " : "",
-             wine != NULL ? wine() : "");
-}
-
 static void describe_process(void)
 {
     SYSTEM_INFO info;
@@ -379,7 +359,7 @@ static void describe_process(void)
     state.command = utf8_from_wide(GetCommandLineW());
     if (state.command == NULL)
         die_call("malloc", ERROR_NOT_ENOUGH_MEMORY);
-    name_system();
+    system_name(state.system, sizeof state.system);
     QueryPerformanceFrequency(&counter);
     state.qpf = counter.QuadPart;
     QueryPerformanceCounter(&counter);

@@ -24,10 +24,10 @@
 #include "common/console.h"
 #include "common/err.h"
 #include "common/stop.h"
+#include "common/system.h"
 #include "programs/echo_load/pattern.h"
 #include "programs/echo_load/report.h"
 #include "programs/echo_load/worker.h"
-#include "programs/harness/find_function.h"
 #include "programs/harness/output_file.h"
 
 enum { EXIT_WRONG = 1, EXIT_NO_CONNECTION = 3, PROGRESS_MS = 250 };

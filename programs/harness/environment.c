@@ -5,38 +5,8 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/system.h"
 #include "programs/harness/environment.h"
-#include "programs/harness/find_function.h"
-
-/* GetVersionEx() tells the version that this program was made for,
- * RtlGetVersion() the version that it runs on. Source: RtlGetVersion
- * function. */
-static void read_system(struct environment *e)
-{
-    typedef LONG(WINAPI * version_fn)(OSVERSIONINFOW *);
-    typedef const char *(*wine_fn)(void);
-    typedef void (*host_fn)(const char **, const char **);
-    version_fn version =
-        (version_fn)find_function(L"ntdll.dll", "RtlGetVersion");
-    wine_fn wine = (wine_fn)find_function(L"ntdll.dll", "wine_get_version");
-    host_fn host =
-        (host_fn)find_function(L"ntdll.dll", "wine_get_host_version");
-    OSVERSIONINFOW info = {.dwOSVersionInfoSize = sizeof info};
-    const char *name = "";
-    const char *release = "";
-    if (version == NULL || version(&info) != 0)
-        die_call("RtlGetVersion", ERROR_PROC_NOT_FOUND);
-    int len =
-        snprintf(e->system, sizeof e->system, "Windows %lu.%lu.%lu",
-                 info.dwMajorVersion, info.dwMinorVersion, info.dwBuildNumber);
-    if (wine == NULL)
-        return;
-    if (host != NULL)
-        host(&name, &release);
-    snprintf(e->wine, sizeof e->wine, "%s", wine());
-    snprintf(e->system + len, sizeof e->system - (size_t)len,
-             " under Wine %s, %s %s", e->wine, name, release);
-}
 
 static void read_processor(struct environment *e)
 {
@@ -57,7 +27,9 @@ void environment_read(struct environment *e)
     MEMORYSTATUSEX memory = {.dwLength = sizeof memory};
     SYSTEMTIME now;
     *e = (struct environment){0};
-    read_system(e);
+    system_name(e->system, sizeof e->system);
+    snprintf(e->wine, sizeof e->wine, "%s",
+             system_wine() != NULL ? system_wine() : "");
     read_processor(e);
     if (!GlobalMemoryStatusEx(&memory))
         die_call("GlobalMemoryStatusEx", GetLastError());

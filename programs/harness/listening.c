@@ -4,7 +4,7 @@
 #include <iphlpapi.h>
 #include <stdlib.h>
 
-#include "programs/harness/find_function.h"
+#include "common/system.h"
 #include "programs/harness/listening.h"
 
 typedef DWORD(WINAPI *table_fn)(void *, DWORD *, BOOL, ULONG, TCP_TABLE_CLASS,

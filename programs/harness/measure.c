@@ -8,12 +8,12 @@
 #include <tlhelp32.h>
 
 #include "common/clock.h"
-#include "programs/harness/find_function.h"
+#include "common/system.h"
 #include "programs/harness/measure.h"
 
 bool server_on_wine(void)
 {
-    return find_function(L"ntdll.dll", "wine_get_version") != NULL;
+    return system_wine() != NULL;
 }
 
 /* ---- threads and CPU time -------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* pseudo_console.c -- see pseudo_console.h */
 #include "common/win.h"
 
-#include "programs/harness/find_function.h"
+#include "common/system.h"
 #include "programs/harness/pseudo_console.h"
 
 enum { SCREEN_BYTES = 64 * 1024 };
