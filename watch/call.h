@@ -37,7 +37,8 @@ struct trace_call {
     bool in_call;
 };
 
-/* Around the real call. Both leave the last error as it was. */
+/* Around the real call. Both leave the last error as it was. Of a new call only
+ * `caller` and `args` are set; all else is 0. */
 void call_begins(struct trace_call *t, enum trace_id id);
 void call_ends(struct trace_call *t, LONG_PTR result);
 

@@ -30,9 +30,9 @@ struct caller {
     ULONG_PTR began_in;         /* else the function in which it began, or 0 */
     struct trace_place here;    /* see watch_at() */
     const char *source;
-    ULONG_PTR close_told; /* ... the one whose close was told just now */
     ULONG_PTR refused; /* under strict: the socket that had to wait just now */
-    bool in_call;      /* ... a call is made in which an APC may run */
+    ULONG_PTR close_told; /* ... the one whose close was told just now */
+    bool in_call;         /* ... a call is made in which an APC may run */
     unsigned interrupted; /* ... functions that run inside such a call */
     unsigned nested;      /* ... waits that let them run */
     struct caller *next;  /* under a lock of caller.c */

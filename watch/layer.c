@@ -144,6 +144,14 @@ static void keep_text(struct trace_call *t, const void *bytes, size_t len)
     memcpy(t->text, bytes, t->text_len);
 }
 
+static void keep_message(struct trace_call *t)
+{
+    const MSG *message = (const MSG *)t->args[0];
+    t->out[0] = message->message;
+    t->out[1] = message->wParam;
+    t->out[2] = (ULONG_PTR)message->lParam;
+}
+
 /* What an argument points to, and only before the call: afterwards it may be
  * somebody else's. */
 static void look_before(struct trace_call *t)
@@ -171,13 +179,7 @@ static void look_before(struct trace_call *t)
             keep_text(t, buf->buf, buf->len);
         break;
     case TRACE_DispatchMessageA:
-    case TRACE_DispatchMessageW: {
-        const MSG *message = (const MSG *)args[0];
-        t->out[0] = message->message;
-        t->out[1] = message->wParam;
-        t->out[2] = (ULONG_PTR)message->lParam;
-        break;
-    }
+    case TRACE_DispatchMessageW: keep_message(t); break;
     default: break;
     }
     /* The lowest bit of hEvent only says that no packet is wanted. */
@@ -223,13 +225,7 @@ static void look_after(struct trace_call *t, LONG_PTR result)
             break;
         /* fall through */
     case TRACE_GetMessageA:
-    case TRACE_GetMessageW: {
-        const MSG *message = (const MSG *)args[0];
-        t->out[0] = message->message;
-        t->out[1] = message->wParam;
-        t->out[2] = (ULONG_PTR)message->lParam;
-        break;
-    }
+    case TRACE_GetMessageW: keep_message(t); break;
     case TRACE_GetQueuedCompletionStatus:
         t->out[0] = *(const DWORD *)args[1];
         t->out[1] = *(const ULONG_PTR *)args[2];
@@ -575,7 +571,6 @@ void call_begins(struct trace_call *t, enum trace_id id)
 {
     DWORD error = GetLastError(); /* FlsGetValue() changes it */
     t->id = id;
-    t->ring = NULL;
     t->mine = caller_mine();
     if (t->mine != NULL)
         caller_count(t->mine, id);
@@ -584,11 +579,8 @@ void call_begins(struct trace_call *t, enum trace_id id)
         t->source = t->mine->source;
         t->mine->here = (struct trace_place){0};
         t->mine->source = NULL;
-        if (trace_on) {
-            memset(t->out, 0, sizeof t->out);
-            t->text_len = 0;
+        if (trace_on)
             record_begin(t);
-        }
     }
     look_at_socket(id, t->args);
     SetLastError(error);

@@ -18,9 +18,9 @@
 
 #include "common/args.h"
 #include "common/err.h"
-#include "watch/faults.h"
 #include "common/utf8.h"
 #include "common/version.h"
+#include "watch/faults.h"
 #include "watch/real.h"
 #include "watch/record.h"
 
@@ -50,6 +50,8 @@
 #define BYTES_7            "28"
 #define BYTES_8            "32"
 #define BYTES_9            "36"
+#define BYTES_10           "40"
+#define BYTES_11           "44"
 #define BYTES_12           "48"
 #endif
 

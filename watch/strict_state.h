@@ -121,11 +121,10 @@ bool strict_ahead(struct strict_sock *s, struct trace_call *call);
 void strict_told_events(struct strict_sock *s, struct trace_call *call);
 void strict_told_message(struct trace_call *call);
 void strict_look_at_close(struct strict_sock *s, const struct trace_call *call);
-
-/* The rules of operations. */
 /* Say FD_READ of the socket. */
 void strict_post(HWND window, UINT message, SOCKET sock);
 
+/* The rules of operations. */
 bool strict_op_begins(struct trace_call *call, ULONG_PTR *w);
 LONG_PTR strict_op_ends(struct trace_call *call, LONG_PTR result);
 void strict_op_asked(struct trace_call *call, ULONG_PTR *w);

@@ -105,16 +105,14 @@ static unsigned __stdcall start(void *arg)
 {
     struct start start = *(struct start *)arg;
     free(arg);
-    char name[TRACE_NAME_SIZE + 2];
-    snprintf(name, sizeof name, "%s #", start.name);
     if (start.name[0] != '\0')
-        call_thread(name);
+        call_thread(start.name);
     else
         call_thread_in((ULONG_PTR)start.theirs);
     return start.theirs(start.arg);
 }
 
-/* A thread that begins in worker_main() is called worker. */
+/* A thread that begins in worker_main() is called worker, and has a number. */
 static void name_of(const char *source, char *name, size_t size)
 {
     size_t len = 0;
@@ -122,7 +120,7 @@ static void name_of(const char *source, char *name, size_t size)
     const char *end = strstr(from, "_main");
     if (end != NULL && (size_t)(end - from) < len)
         len = (size_t)(end - from);
-    snprintf(name, size, "%.*s", (int)len, from);
+    snprintf(name, size, "%.*s #", (int)len, from);
 }
 
 static void start_put(const struct trace_call *call, ULONG_PTR *w)
