@@ -47,7 +47,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
-from suite import BUILD, MODELS, WINE, Failed, Lines, Server, fail, own_wine, run  # noqa: E402
+from suite import BUILD, MODELS, WINE, Failed, Held, Server, fail, own_wine, run  # noqa: E402
 from comparison import table  # noqa: E402
 from test import Wine  # noqa: E402
 
@@ -169,35 +169,16 @@ def receive(sock, size):
 
 # ---- samples -----------------------------------------------------------------
 
-class Watch:
-    """What the server holds, asked from outside."""
+class Watch(Held):
+    """What the server holds, on both sides."""
 
     def __init__(self, server, wine_pid):
+        super().__init__(server)
         self.host_pid = server.process.pid
         self.wine_pid = wine_pid
-        self.asked = subprocess.Popen(
-            [WINE, BUILD / "tests" / "handles.exe", str(server.pid)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
-        self.answers = Lines(self.asked.stdout)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.asked.kill()
-        self.asked.wait()
-        self.asked.stdin.close()
-        self.asked.stdout.close()
 
     def counts(self):
-        self.asked.stdin.write(b"\n")
-        self.asked.stdin.flush()
-        line = self.answers.read(PATIENCE)
-        if not line:
-            fail("handles.exe has ended")
-        handles, threads = map(int, line.split())
-        if handles == 0:
-            fail("this Wine does not tell the number of handles")
+        handles, threads = self.handles_and_threads()
         return {"handles": handles, "threads": threads,
                 "descriptors": descriptors(self.host_pid)}
 

@@ -276,6 +276,36 @@ class Lines:
         return lines
 
 
+class Held:
+    """What a server holds, asked from outside: Linux cannot tell."""
+
+    def __init__(self, server):
+        self.asked = subprocess.Popen(
+            [WINE, BUILD / "tests" / "handles.exe", str(server.pid)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+        self.answers = Lines(self.asked.stdout)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.asked.kill()
+        self.asked.wait()
+        self.asked.stdin.close()
+        self.asked.stdout.close()
+
+    def handles_and_threads(self):
+        self.asked.stdin.write(b"\n")
+        self.asked.stdin.flush()
+        line = self.answers.read(PATIENCE)
+        if not line:
+            fail(f"handles.exe has ended: {self.asked.wait(PATIENCE)}")
+        handles, threads = map(int, line.split())
+        if handles == 0:
+            fail("this Wine does not tell the number of handles")
+        return handles, threads
+
+
 class Server:
     """One server program under Wine, from its ready line to its summary.
 

@@ -38,8 +38,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "faults"))
 from faults import ALONE, connect, echoes, last_words, start  # noqa: E402
-from suite import (BUILD, EXTRAS, MODELS, PATIENCE, ROOT, WINE,  # noqa: E402
-                   Failed, Lines, Skipped, check, fail, finish, skip)
+from suite import (BUILD, EXTRAS, MODELS, PATIENCE, ROOT,  # noqa: E402
+                   Failed, Held, Skipped, check, fail, finish, skip)
 
 WATCH = ROOT / "watch"
 CODES = {name: re.findall(r"\b\w*E\w+", codes) for name, codes in re.findall(
@@ -101,34 +101,11 @@ def cells_of(model):
             if (call, code, when) != UNTRUE]
 
 
-class Handles:
-    """How many a server has, asked from outside: Linux cannot tell."""
-
-    def __init__(self, server):
-        self.asked = subprocess.Popen(
-            [WINE, BUILD / "tests" / "handles.exe", str(server.pid)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
-        self.answers = Lines(self.asked.stdout)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.asked.kill()
-        self.asked.wait()
-        self.asked.stdin.close()
-        self.asked.stdout.close()
+class Handles(Held):
+    """How many handles a server has."""
 
     def count(self):
-        self.asked.stdin.write(b"\n")
-        self.asked.stdin.flush()
-        line = self.answers.read(PATIENCE)
-        if line is None:
-            fail(f"handles.exe has ended: {self.asked.wait(PATIENCE)}")
-        handles = int(line.split()[0])
-        if handles == 0:
-            fail("this Wine does not tell the number of handles")
-        return handles
+        return self.handles_and_threads()[0]
 
     def settled(self, most):
         """Once there are no more than so many, or after a few seconds."""
